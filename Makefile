@@ -1,0 +1,52 @@
+# make demo   environment, install, then the whole path once on synthetic records (about 3 minutes)
+# make test   environment, install, then every check: lint, types, tests, docstring examples
+# Needs only Python 3.10-3.13 and make. Another Python: make demo PYTHON=python3.12
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Installed without `make`? `make test VENV=/path/to/environment` uses that one.
+
+.PHONY: help demo test lint types unit legacy doctest clean
+
+help:
+	@sed -n 's/^# //p' Makefile | head -4
+
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || { \
+	  echo "error: Python 3.10 to 3.13 is needed. Received: $$($(PYTHON) --version 2>&1)." \
+	       "Remedy: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/.installed: $(VENV)/.python setup.cfg constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+$(VENV)/.test-installed: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .[test]
+	touch $@
+
+demo: $(VENV)/.installed
+	$(BIN)/python -m pipelines.demo
+
+test: lint types doctest unit legacy
+
+lint: $(VENV)/.test-installed
+	$(BIN)/python -m flake8
+
+types: $(VENV)/.test-installed
+	$(BIN)/python -m mypy
+
+unit: $(VENV)/.test-installed
+	$(BIN)/python -m pytest
+
+doctest: $(VENV)/.test-installed
+	$(BIN)/python -m pytest --doctest-modules dtrn_tf pipelines export
+
+# A second process: layers and models under Keras 2, and inside a tensorflow-recommenders model.
+legacy: $(VENV)/.test-installed
+	TF_USE_LEGACY_KERAS=1 $(BIN)/python -m pytest tests/layers tests/models
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info
