@@ -1,0 +1,13 @@
+"""Mistakes a user can mend. Programs print them as one line and exit with code 1."""
+
+
+class UserError(ValueError):
+    """Says what was expected, what came and how to mend it; names the file, feature or flag."""
+
+
+class SchemaError(UserError):
+    """A mistake in a schema."""
+
+
+class DataError(UserError):
+    """Records, tables or directories that are missing or do not fit the schema."""

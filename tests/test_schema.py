@@ -1,0 +1,349 @@
+import copy
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from dtrn_tf.errors import SchemaError, UserError
+from dtrn_tf.schema import (
+    BehaviorSequence, CategoricalFeature, GroupKey, NumericFeature, RecordFeature, Schema,
+    SequenceFeature, Task, Vocabulary, load_schema, save_schema,
+)
+
+CONFIG = {
+    "vocabularies": [
+        {"name": "item", "size": 5, "file": "vocabularies/item.txt"},
+        {"name": "city", "kind": "hash", "size": 11, "dtype": "string"},
+        {"name": "tab", "kind": "identity", "size": 7},
+    ],
+    "features": [
+        {"name": "item", "vocabulary": "item", "level": "candidate"},
+        {"name": "city", "vocabulary": "city", "level": "request"},
+        {"name": "age", "level": "request"},
+        {"name": "duration", "level": "candidate", "transform": "log1p"},
+    ],
+    "behaviors": [
+        {"name": "exposed", "max_length": 3, "features": [
+            {"name": "exposed_item", "vocabulary": "item"},
+            {"name": "exposed_tab", "vocabulary": "tab"}]},
+        {"name": "liked", "max_length": 2,
+         "features": [{"name": "liked_item", "vocabulary": "item"}]},
+    ],
+    "tasks": [
+        {"name": "click", "label": "is_click"},
+        {"name": "order", "label": "code", "one_of": [4, 5], "weight": 2.5},
+        {"name": "long_view", "label": "play_time", "dtype": "float32", "at_least": 7},
+        {"name": "rating", "label": "stars", "dtype": "float32", "kind": "regression",
+         "mask": "is_click"},
+    ],
+    "sample_weight": "row_weight",
+    "group": {"name": "user_id", "dtype": "string"},
+}
+
+
+def _changed(*path_and_value):
+    """CONFIG with the value at a path replaced; `...` removes the key."""
+    config = copy.deepcopy(CONFIG)
+    *path, key, value = path_and_value
+    part = config
+    for step in path:
+        part = part[step]
+    if value is ...:
+        del part[key]
+    elif isinstance(part, list) and key == len(part):
+        part.append(value)
+    else:
+        part[key] = value
+    return config
+
+
+def test_from_dict_builds_every_part():
+    schema = Schema.from_dict(CONFIG)
+    assert schema.vocabularies[0] == Vocabulary(name="item", size=5, file="vocabularies/item.txt")
+    assert schema.features == (
+        CategoricalFeature(name="item", vocabulary="item", level="candidate"),
+        CategoricalFeature(name="city", vocabulary="city", level="request"),
+        NumericFeature(name="age", level="request"),
+        NumericFeature(name="duration", level="candidate", transform="log1p"))
+    assert schema.behaviors[1] == BehaviorSequence(
+        name="liked", max_length=2,
+        features=(SequenceFeature(name="liked_item", vocabulary="item"),))
+    assert schema.tasks[1] == Task(name="order", label="code", one_of=(4, 5), weight=2.5)
+    assert schema.sample_weight == "row_weight"
+    assert schema.group == GroupKey(name="user_id", dtype="string")
+
+
+def test_views():
+    schema = Schema.from_dict(CONFIG)
+    assert [f.name for f in schema.categorical_features] == ["item", "city"]
+    assert [f.name for f in schema.numeric_features] == ["age", "duration"]
+    assert [f.name for f in schema.sequence_features] == ["exposed_item", "exposed_tab",
+                                                          "liked_item"]
+    assert [f.name for f in schema.id_features] == ["item", "city", "exposed_item", "exposed_tab",
+                                                    "liked_item"]
+    assert schema.task_names == ("click", "order", "long_view", "rating")
+    assert schema.vocabulary("city").num_rows == 13
+    assert schema.behaviors[1].length_name == "liked_length"
+
+
+def test_record_features_hold_everything_once():
+    assert [dataclasses.astuple(f) for f in Schema.from_dict(CONFIG).record_features] == [
+        ("item", "int64", "input", False), ("city", "string", "input", False),
+        ("age", "float32", "input", False), ("duration", "float32", "input", False),
+        ("exposed_item", "int64", "input", True), ("exposed_tab", "int64", "input", True),
+        ("liked_item", "int64", "input", True),
+        # `is_click` is a label and the mask of another task: there once.
+        ("is_click", "int64", "label", False), ("code", "int64", "label", False),
+        ("play_time", "float32", "label", False), ("stars", "float32", "label", False),
+        ("row_weight", "float32", "label", False), ("user_id", "string", "group", False)]
+
+
+def test_a_mask_of_its_own_is_an_integer():
+    schema = Schema.from_dict(_changed("tasks", 3, "mask", "was_rated"))
+    assert RecordFeature(name="was_rated", dtype="int64", role="label") in schema.record_features
+
+
+def test_dict_round_trip_is_exact_and_leaves_defaults_out():
+    assert Schema.from_dict(CONFIG).to_dict() == CONFIG
+
+
+def test_yaml_round_trip(tmp_path):
+    schema = Schema.from_dict(CONFIG)
+    save_schema(schema, tmp_path / "schema.yaml")
+    assert load_schema(tmp_path / "schema.yaml") == schema
+    assert yaml.safe_load((tmp_path / "schema.yaml").read_text()) == CONFIG
+    assert [path.name for path in tmp_path.iterdir()] == ["schema.yaml"]
+
+
+def test_parts_that_may_be_left_out():
+    config = {key: CONFIG[key] for key in ("vocabularies", "features", "tasks")}
+    schema = Schema.from_dict({**config, "group": None, "sample_weight": None})
+    assert (schema.behaviors, schema.sample_weight, schema.group) == ((), None, None)
+    assert schema.to_dict() == config
+
+
+def test_schemas_are_frozen_and_hashable():
+    schema = Schema.from_dict(CONFIG)
+    assert hash(schema) == hash(Schema.from_dict(CONFIG))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        schema.sample_weight = "x"
+
+
+MISTAKES = {
+    # Keys
+    "not_a_mapping": ([], r"^the schema should be a mapping of keys to values\. Received: \[\]"),
+    "nothing": (None, r"^the schema should be a mapping of keys to values\. Received: None"),
+    "unknown_key": (
+        _changed("behaviours", []),
+        r"^keys of the schema should be among \['vocabularies', 'features', 'behaviors', 'tasks', "
+        r"'sample_weight', 'group'\]\. Received unknown: \['behaviours'\]"),
+    "missing_key": (
+        _changed("tasks", ...),
+        r"^the schema should have the keys \['features', 'tasks', 'vocabularies'\]\. "
+        r"Missing: \['tasks'\]"),
+    "unknown_key_of_part": (
+        _changed("tasks", 1, "lable", "x"),
+        r"^keys of tasks\[1\] should be among \['name', 'label', .*\]\. Received unknown: "
+        r"\['lable'\]"),
+    "key_is_no_text": (_changed("tasks", 0, 3, "x"), r"^keys of tasks\[0\] .* unknown: \['3'\]"),
+    "task_without_label": (
+        _changed("tasks", 1, "label", ...),
+        r"^tasks\[1\] should have the keys \['label', 'name'\]\. Missing: \['label'\]"),
+    "feature_without_level": (
+        _changed("features", 0, "level", ...),
+        r"^features\[0\] should have the keys \['level', 'name', 'vocabulary'\]\. "
+        r"Missing: \['level'\]"),
+    "misspelt_vocabulary_key": (
+        _changed("features", 0, {"name": "item", "vocab": "item", "level": "candidate"}),
+        r"^keys of features\[0\] .* Received unknown: \['vocab'\]"),
+    "sequence_without_vocabulary": (
+        _changed("behaviors", 0, "features", 1, "vocabulary", ...),
+        r"^behaviors\[0\]: features\[1\] should have the keys .* Missing: \['vocabulary'\]"),
+    "not_a_list": (_changed("tasks", {}), r"^`tasks` should be a list\. Received: \{\}"),
+    "text_for_a_list": (_changed("features", "age"), r"`features` should be a list\. .*'age'"),
+    "none_for_a_list": (_changed("behaviors", None), r"`behaviors` should be a list\. .*None"),
+    "part_is_no_mapping": (
+        _changed("features", 0, "item"),
+        r"^features\[0\] should be a mapping of keys to values\. Received: 'item'"),
+    "one_of_is_no_list": (
+        _changed("tasks", 1, "one_of", 4), r"^tasks\[1\]: `one_of` should be a list\. Received: 4"),
+    # Names
+    "two_features": (
+        _changed("features", 2, "name", "item"),
+        r"every feature should have a name of its own\. Received more than once: \['item'\]"),
+    "feature_and_sequence": (
+        _changed("behaviors", 1, "features", 0, "name", "item"),
+        r"every feature should have a name of its own\. Received more than once: \['item'\]"),
+    "two_vocabularies": (
+        _changed("vocabularies", 2, "name", "city"),
+        r"every vocabulary should have a name of its own\. .*\['city'\]"),
+    "two_tasks": (_changed("tasks", 3, "name", "order"), r"every task should .*\['order'\]"),
+    "two_behaviors": (
+        _changed("behaviors", 1, "name", "exposed"), r"every behaviour should .*\['exposed'\]"),
+    "vocabulary_name": (
+        _changed("vocabularies", 0, "name", "an item"),
+        r"^vocabularies\[0\]: `name` of a vocabulary should be a name of letters.*'an item'"),
+    "feature_name": (
+        _changed("features", 0, "name", 7), r"^features\[0\]: `name` of a categorical .*: 7"),
+    "numeric_name": (
+        _changed("features", 2, "name", "2x"), r"^features\[2\]: `name` of a numeric .*'2x'"),
+    "sequence_name": (
+        _changed("behaviors", 0, "features", 0, "name", ""),
+        r"^behaviors\[0\]: features\[0\]: `name` of a sequence feature should"),
+    "behavior_name": (
+        _changed("behaviors", 0, "name", True), r"^behaviors\[0\]: `name` of a behaviour .*True"),
+    "task_name": (_changed("tasks", 0, "name", "a-b"), r"^tasks\[0\]: `name` of a task .*'a-b'"),
+    "group_name": (_changed("group", "name", None), r"^group: `name` of the group key .*None"),
+    # Values
+    "vocabulary_kind": (
+        _changed("vocabularies", 1, "kind", "hashed"),
+        r"^vocabularies\[1\]: `kind` of vocabulary 'city' should be one of \['file', 'hash', "
+        r"'identity'\]\. Received: 'hashed'"),
+    "vocabulary_dtype": (
+        _changed("vocabularies", 1, "dtype", "int32"), r"`dtype` of vocabulary 'city'.*'int32'"),
+    "vocabulary_size": (
+        _changed("vocabularies", 1, "size", 0),
+        r"`size` of vocabulary 'city' should be a whole number >= 1\. Received: 0"),
+    "vocabulary_size_text": (
+        _changed("vocabularies", 1, "size", "11"), r"whole number >= 1\. Received: '11'"),
+    "vocabulary_size_bool": (
+        _changed("vocabularies", 1, "size", True), r"whole number >= 1\. Received: True"),
+    "identity_of_strings": (
+        _changed("vocabularies", 2, "dtype", "string"),
+        r"`dtype` of vocabulary 'tab' should be 'int64' for kind 'identity'\. .*'string'"),
+    "file_vocabulary_without_file": (
+        _changed("vocabularies", 0, "file", ...),
+        r"`file` of vocabulary 'item' should be a path for kind 'file' and absent for other "
+        r"kinds\. Received: kind='file', file=None"),
+    "hash_vocabulary_with_file": (
+        _changed("vocabularies", 1, "file", "x.txt"), r"Received: kind='hash', file='x\.txt'"),
+    "unknown_vocabulary": (
+        _changed("features", 0, "vocabulary", "itm"),
+        r"^`vocabulary` of feature 'item' should be one of \['item', 'city', 'tab'\]\. "
+        r"Received: 'itm'"),
+    "unknown_vocabulary_of_sequence": (
+        _changed("behaviors", 1, "features", 0, "vocabulary", "itm"),
+        r"^`vocabulary` of feature 'liked_item' should be one of .*'itm'"),
+    "level": (
+        _changed("features", 0, "level", "user"),
+        r"`level` of feature 'item' should be one of \['request', 'candidate'\]\. .*'user'"),
+    "numeric_level": (_changed("features", 2, "level", None), r"`level` of feature 'age'.*None"),
+    "transform": (
+        _changed("features", 2, "transform", "log"),
+        r"^features\[2\]: `transform` of feature 'age' should be one of \['identity', 'log1p'\]"),
+    "max_length": (
+        _changed("behaviors", 0, "max_length", 0),
+        r"^behaviors\[0\]: `max_length` of behaviour 'exposed' should be a whole number >= 1"),
+    "behavior_without_features": (
+        _changed("behaviors", 0, "features", []),
+        r"^behaviors\[0\]: `features` of behaviour 'exposed' should name at least the item"),
+    "task_label": (
+        _changed("tasks", 0, "label", None),
+        r"^tasks\[0\]: `label` of task 'click' should name a feature of the records\. .*None"),
+    "task_mask": (
+        _changed("tasks", 0, "mask", 1),
+        r"^tasks\[0\]: `mask` of task 'click' should name a feature of the records\. Received: 1"),
+    "task_dtype": (
+        _changed("tasks", 0, "dtype", "bool"),
+        r"`dtype` of task 'click' should be one of \['int64', 'float32'\]\. Received: 'bool'"),
+    "task_kind": (
+        _changed("tasks", 0, "kind", "multiclass"),
+        r"`kind` of task 'click' should be one of \['binary', 'regression'\]"),
+    "task_weight": (
+        _changed("tasks", 0, "weight", -1.0),
+        r"^tasks\[0\]: `weight` of task 'click' should be a number >= 0\.0\. Received: -1\.0"),
+    "task_weight_nan": (_changed("tasks", 0, "weight", float("nan")), r"`weight` of .*nan"),
+    "at_least_text": (
+        _changed("tasks", 2, "at_least", "7"), r"`at_least` of task 'long_view' should .*'7'"),
+    "at_least_nan": (
+        _changed("tasks", 2, "at_least", float("nan")), r"`at_least` of task 'long_view'.*nan"),
+    "one_of_empty": (
+        _changed("tasks", 1, "one_of", []),
+        r"^tasks\[1\]: `one_of` of task 'order' should list at least one code\. Received: \[\]"),
+    "one_of_text": (
+        _changed("tasks", 1, "one_of", [4, "buy"]),
+        r"^tasks\[1\]: every code in `one_of` of task 'order' should be a number.*'buy'"),
+    "two_rules": (
+        _changed("tasks", 1, "at_least", 1),
+        r"^tasks\[1\]: the label rule of task 'order' should be at most one of `at_least` and "
+        r"`one_of`, and none for a regression\. Received: at_least=1, one_of=\(4, 5\)"),
+    "regression_with_rule": (
+        _changed("tasks", 3, "at_least", 1), r"the label rule of task 'rating'.*'regression'"),
+    "group_dtype": (
+        _changed("group", "dtype", "float32"),
+        r"^group: `dtype` of group key 'user_id' should be one of \['int64', 'string'\]"),
+    "sample_weight": (
+        _changed("sample_weight", 1.0),
+        r"^`sample_weight` should name a feature of the records\. Received: 1\.0"),
+    # Parts that do not fit together
+    "no_tasks": (_changed("tasks", []), r"^`tasks` should hold at least one task\. .*none"),
+    "no_features": (_changed("features", []), r"^`features` should hold at least one feature\."),
+    "label_is_input": (
+        _changed("tasks", 2, "label", "duration"),
+        r"^feature 'duration' should be either an input or a label, label mask or sample weight\. "
+        r"Received: both \(this leaks the label\)"),
+    "mask_is_input": (_changed("tasks", 0, "mask", "item"), r"^feature 'item' should be either"),
+    "label_is_sequence": (
+        _changed("tasks", 0, "label", "liked_item"), r"^feature 'liked_item' should be either"),
+    "sample_weight_is_input": (
+        _changed("sample_weight", "age"), r"^feature 'age' should be either an input or a label"),
+    "sample_weight_is_label": (
+        _changed("sample_weight", "play_time"),
+        r"^`sample_weight` should be a feature of its own\. Received: 'play_time', which is a"),
+    "group_is_input": (
+        _changed("group", "name", "city"),
+        r"^group key 'city' should be a feature of its own.*Write it to the records under a "
+        r"second name"),
+    "group_is_label": (
+        _changed("group", "name", "code"), r"^group key 'code' should be a feature of its own"),
+    "labels_of_two_types": (
+        _changed("tasks", 2, "label", "is_click"),
+        r"^`dtype` of task 'long_view' should equal that of other tasks with label 'is_click'\. "
+        r"Received: 'float32'"),
+    "name_of_a_length": (
+        _changed("features", 2, "name", "liked_length"),
+        r"^feature 'liked_length' should have another name, as servers give the number of "
+        r"positions of behaviour 'liked' under it"),
+}
+
+
+@pytest.mark.parametrize("config, message", MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_one_clear_error(config, message):
+    with pytest.raises(SchemaError, match=message) as error:
+        Schema.from_dict(config)
+    assert "\n" not in str(error.value) and isinstance(error.value, UserError)
+
+
+def test_load_names_the_file_in_front(tmp_path):
+    path = tmp_path / "schema.yaml"
+    path.write_text(yaml.safe_dump(_changed("tasks", 1, "label", ...)))
+    with pytest.raises(SchemaError, match=rf"^{path}: tasks\[1\] should have the keys"):
+        load_schema(path)
+
+
+def test_load_missing_file(tmp_path):
+    path = tmp_path / "schema.yaml"
+    with pytest.raises(SchemaError, match=rf"^{path}: the schema should be a readable YAML file\. "
+                                          r"Received: No such file or directory"):
+        load_schema(path)
+
+
+@pytest.mark.parametrize("content, message", [
+    (b"tasks: [", r"should be YAML\. Received: .*line 1"),
+    (b"tasks: \xff", r"should be YAML\. Received: .*0xff"),
+    (b"", r"the schema should be a mapping of keys to values\. Received: None"),
+])
+def test_load_bad_yaml(tmp_path, content, message):
+    path = tmp_path / "schema.yaml"
+    path.write_bytes(content)
+    with pytest.raises(SchemaError, match=rf"(?s)^{path}: {message}"):
+        load_schema(path)
+
+
+def test_the_schema_imports_no_tensorflow():
+    code = ("import sys, dtrn_tf.schema\n"
+            "found = {'tensorflow', 'keras', 'tf_keras', 'numpy'} & set(sys.modules)\n"
+            "assert not found, found")
+    subprocess.run([sys.executable, "-c", code], check=True)
