@@ -1,0 +1,62 @@
+"""Tokens of a behaviour sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from dtrn_tf.layers.arguments import check_whole
+
+
+@tf.keras.utils.register_keras_serializable(package="dtrn_tf")
+class SequenceEmbedding(tf.keras.layers.Layer):
+    """Makes one token per event from the embeddings of its item and side features.
+
+    token_l = [item_l ; side_l ; ...] W + b + position(l), where the newest event has position 0.
+    Counting from the newest keeps the meaning of a position when a history grows.
+
+    Args:
+        width: D, the width of a token.
+        max_length: Number of learned positions; older events share the last one.
+
+    Inputs: list of aligned embeddings [B, L, D'], newest event last; mask [B, L] bool.
+    Outputs: tokens [B, L, D].
+
+    Masking: positions count masked-in events only, so padding may lie on either side; padding
+        gets finite tokens that later layers leave out.
+
+    Raises:
+        ValueError: An argument is out of range.
+
+    Example:
+        >>> layer = SequenceEmbedding(width=5, max_length=10)
+        >>> mask = tf.constant([[True, True, False], [True, False, False]])
+        >>> layer([tf.ones([2, 3, 7]), tf.ones([2, 3, 2])], mask).shape
+        TensorShape([2, 3, 5])
+    """
+
+    def __init__(self, width: int, max_length: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.width = check_whole(width, 1, "width")
+        self.max_length = check_whole(max_length, 1, "max_length")
+
+    def build(self, input_shape: Any) -> None:
+        self.projection = tf.keras.layers.Dense(self.width, dtype=self.dtype_policy)
+        self.projection.build((None, None, sum(shape[-1] for shape in input_shape)))
+        self.positions = self.add_weight(
+            name="positions",
+            shape=(self.max_length, self.width),
+            initializer=tf.keras.initializers.RandomUniform(-0.05, 0.05),
+        )
+        super().build(input_shape)
+
+    def call(self, inputs: Sequence[tf.Tensor], mask: tf.Tensor) -> tf.Tensor:
+        newer = tf.cumsum(tf.cast(mask, tf.int32), axis=1, exclusive=True, reverse=True)
+        positions = tf.minimum(newer, self.max_length - 1)  # [B, L]
+        events = self.projection(tf.concat(list(inputs), -1))  # [B, L, D]
+        return events + tf.gather(tf.convert_to_tensor(self.positions), positions)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "width": self.width, "max_length": self.max_length}
