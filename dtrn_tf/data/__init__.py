@@ -1,0 +1,1 @@
+"""Data: prepare tables into records, read records into batches."""

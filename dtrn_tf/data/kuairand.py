@@ -1,0 +1,93 @@
+"""KuaiRand: logs of a short-video feed, in the official CSV layout or as Parquet tables.
+
+Official layout (KuaiRand-Pure): `log_standard_4_08_to_4_21_pure.csv`,
+`log_standard_4_22_to_5_08_pure.csv`, `user_features_pure.csv`, `video_features_basic_pure.csv`,
+together in one directory. Parquet layout: `interactions.parquet`, `users.parquet`,
+`items.parquet` and, optionally, `prehistory.parquet` with each user's last videos before the log.
+
+Reference: Gao et al., "KuaiRand: An Unbiased Sequential Recommendation Dataset with Randomly
+Exposed Videos", CIKM 2022, https://kuairand.com.
+"""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pandas as pd
+
+from dtrn_tf.data.prepare_spec import PrepareSpec
+from dtrn_tf.data.tables import Tables, read_table
+from dtrn_tf.errors import DataError
+
+OFFICIAL_LOGS = ("log_standard_4_08_to_4_21_pure.csv", "log_standard_4_22_to_5_08_pure.csv")
+OFFICIAL_USERS = "user_features_pure.csv"
+OFFICIAL_ITEMS = "video_features_basic_pure.csv"
+# Names in our tables -> names in the official files.
+_OFFICIAL_NAMES = {"item_id": "video_id", "timestamp": "time_ms"}
+_PREHISTORY_LISTS = {"exposed": "exposed_seq", "long_view": "long_view_seq", "like": "like_seq"}
+# The lists of the prehistory hold at most this many videos.
+_LIST_LIMIT = 50
+
+
+def load_kuairand(spec: PrepareSpec, directory: str) -> Tables:
+    """Reads either layout into the same tables.
+
+    Tables: interactions (user_id, item_id, timestamp in ms, ...), users, items and, if the file
+    is there, prehistory (user_id, exposed_seq, long_view_seq, like_seq, and the number of each:
+    exposed_count, long_view_count, like_count; last_timestamp).
+
+    Raises:
+        DataError: Neither layout is there, or a file or column is missing.
+    """
+    if os.path.exists(os.path.join(directory, "interactions.parquet")):
+        return _load_parquet(spec, directory)
+    if any(os.path.exists(os.path.join(directory, log)) for log in OFFICIAL_LOGS):
+        return _load_official(spec, directory)
+    raise DataError(f"{directory}: should hold KuaiRand as interactions.parquet, or as the "
+                    f"official {OFFICIAL_LOGS[0]} and others. Received: neither file. Get "
+                    "KuaiRand-Pure from https://kuairand.com and point --source_dir at its "
+                    "`data` directory.")
+
+
+def _load_parquet(spec: PrepareSpec, directory: str) -> Tables:
+    def read(table: str) -> pd.DataFrame:
+        return read_table(os.path.join(directory, f"{table}.parquet"), spec.needed_columns(table))
+
+    path = os.path.join(directory, "prehistory.parquet")
+    return Tables(interactions=read("interactions"), users=read("users"), items=read("items"),
+                  prehistory=_read_prehistory(path) if os.path.exists(path) else None)
+
+
+def _load_official(spec: PrepareSpec, directory: str) -> Tables:
+    def read(file: str, table: str) -> pd.DataFrame:
+        return read_table(os.path.join(directory, file), spec.needed_columns(table),
+                          _OFFICIAL_NAMES)
+
+    return Tables(
+        interactions=pd.concat([read(log, "interactions") for log in OFFICIAL_LOGS],
+                               ignore_index=True),
+        users=read(OFFICIAL_USERS, "users"), items=read(OFFICIAL_ITEMS, "items"))
+
+
+def _read_prehistory(path: str) -> pd.DataFrame:
+    table = read_table(
+        path, ("user_id", "n_exposed_before", "last_timestamp", *_PREHISTORY_LISTS.values()))
+    for behavior, column in _PREHISTORY_LISTS.items():
+        table[f"{behavior}_count"] = _event_counts(table, column)
+    return table
+
+
+def _event_counts(table: pd.DataFrame, column: str) -> np.ndarray:
+    """How often a behaviour happened; a full list is cut, so its count is taken from the share
+    of the listed exposures."""
+    exposures = table["n_exposed_before"].to_numpy()
+    listed = table[column].str.len().to_numpy()
+    if column == _PREHISTORY_LISTS["exposed"]:
+        return exposures
+    counts = listed.copy()
+    for row in np.flatnonzero(listed >= _LIST_LIMIT):
+        exposed = table[_PREHISTORY_LISTS["exposed"]].iloc[row]
+        share = np.isin(exposed, table[column].iloc[row]).mean()
+        counts[row] = max(listed[row], round(share * exposures[row]))
+    return counts

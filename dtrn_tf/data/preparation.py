@@ -1,0 +1,123 @@
+"""Tables of interactions -> a directory of records, vocabularies, statistics and schema."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from dtrn_tf.data.examples import encode_example
+from dtrn_tf.data.prepare_spec import PrepareSpec
+from dtrn_tf.data.record_schema import record_schema, with_sizes
+from dtrn_tf.data.record_writer import RecordWriter, new_directory, shards_of
+from dtrn_tf.data.rows import Rows, build_rows
+from dtrn_tf.data.statistics import save_statistics
+from dtrn_tf.data.tables import Tables
+from dtrn_tf.data.tally import SPLITS, Tally
+from dtrn_tf.data.vocabulary import write_vocabulary
+from dtrn_tf.errors import DataError
+from dtrn_tf.schema import Schema, save_schema
+
+_DAY_MS = 86_400_000
+
+
+def prepare(
+    spec: PrepareSpec,
+    chunks: Iterable[Tables],
+    data_dir: str,
+    *,
+    num_shards: int = 4,
+    gzip: bool = False,
+    seed: int = 0,
+    overwrite: bool = False,
+    progress: Callable[[int], Any] = lambda num_users: None,
+) -> dict[str, Any]:
+    """Writes a data directory and returns its summary; needs memory for one chunk and the ids.
+
+    Args:
+        spec: What to make of the tables.
+        chunks: The log in parts, all rows of a user in one part.
+        data_dir: The directory to make.
+        num_shards: Files per split.
+        gzip: Whether to compress them.
+        seed: Of the order of rows and the users' shards; equal seeds give equal files.
+        overwrite: Whether to replace an existing data directory.
+        progress: Called after each chunk with its number of users.
+
+    Raises:
+        DataError: The target exists, a table does not fit the spec, or a split is empty.
+    """
+    rng = np.random.default_rng(seed)
+    schema: Schema | None = None
+    tally: Tally | None = None
+    with new_directory(data_dir, overwrite, marker="schema.yaml") as directory:
+        with RecordWriter(directory, SPLITS, num_shards, gzip) as writer:
+            for chunk in chunks:
+                rows = build_rows(chunk, spec)
+                if schema is None or tally is None:
+                    schema = record_schema(spec, rows)
+                    tally = Tally(schema, _min_counts(spec))
+                for split, index in _split_rows(rows, spec).items():
+                    part = rows.take(rng.permutation(index))
+                    tally.add(split, part)
+                    _write(writer, split, part, schema, num_shards, seed)
+                progress(chunk.interactions[spec.columns.user].nunique())
+        if schema is None or tally is None:
+            raise DataError("the log should hold interactions. Received: none. Mend --source_dir.")
+        return _finish(directory, schema, tally)
+
+
+def _write(
+    writer: RecordWriter, split: str, rows: Rows, schema: Schema, num_shards: int, seed: int
+) -> None:
+    assert schema.group is not None
+    users = rows.columns[schema.group.name]
+    assert isinstance(users, np.ndarray)
+    for shard, record in zip(shards_of(users, num_shards, seed).tolist(), rows.records()):
+        writer.write(split, shard, encode_example(record, schema))
+
+
+def _finish(directory: str, schema: Schema, tally: Tally) -> dict[str, Any]:
+    tally.check_no_split_is_empty()
+    vocabularies = tally.vocabularies()
+    for name, ids in vocabularies.items():
+        write_vocabulary(os.path.join(directory, schema.vocabulary(name).file or ""), ids)
+    save_statistics(tally.statistics(), os.path.join(directory, "statistics.json"))
+    save_schema(with_sizes(schema, {name: len(ids) for name, ids in vocabularies.items()}),
+                os.path.join(directory, "schema.yaml"))
+    summary = tally.summary()
+    with open(os.path.join(directory, "summary.json"), "w", encoding="utf-8") as file:
+        json.dump(summary, file, indent=1)
+    return summary
+
+
+def _split_rows(rows: Rows, spec: PrepareSpec) -> dict[str, np.ndarray]:
+    """Row numbers per split, by local day."""
+    offset = round(spec.columns.utc_offset_hours * 3_600_000)
+    days = (rows.times_ms + offset) // _DAY_MS
+    splits = spec.splits
+    train, valid = _day(splits.train_until), _day(splits.valid_until)
+    kept = np.ones(len(rows), bool)
+    if splits.train_from is not None:
+        kept &= days >= _day(splits.train_from)
+    if splits.test_until is not None:
+        kept &= days <= _day(splits.test_until)
+    parts = {"train": days <= train, "valid": (days > train) & (days <= valid),
+             "test": days > valid}
+    return {split: np.flatnonzero(part & kept) for split, part in parts.items()}
+
+
+def _day(date: datetime.date) -> int:
+    return (date - datetime.date(1970, 1, 1)).days
+
+
+def _min_counts(spec: PrepareSpec) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for feature in spec.features:
+        name = feature.vocabulary_name
+        counts[name] = max(counts.get(name, 1), feature.min_count)
+    return counts

@@ -1,0 +1,373 @@
+"""The prepare spec: how interaction tables become records. YAML in; no TensorFlow here."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dtrn_tf import checks
+from dtrn_tf.errors import SchemaError
+from dtrn_tf.schema import Task
+
+# The side of every behaviour sequence that no table holds: bucketed age of the event.
+RECENCY = "recency"
+TABLES = ("interactions", "users", "items")
+ID_KINDS = ("ids", "hash", "identity", "log_bucket", "hour")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """The key columns of the interactions table.
+
+    Args:
+        user: User id, also the key that groups rows for GAUC.
+        item: Item id.
+        time: When the impression happened, a whole number since 1970-01-01 UTC.
+        time_unit: `s` or `ms`.
+        utc_offset_hours: Where a day begins, for splits and hours.
+    """
+
+    user: str = "user_id"
+    item: str = "item_id"
+    time: str = "timestamp"
+    time_unit: str = "s"
+    utc_offset_hours: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("user", "item", "time"):
+            checks.text(getattr(self, name), f"`{name}`")
+        checks.one_of(self.time_unit, ("s", "ms"), "`time_unit`")
+        checks.at_least(self.utc_offset_hours, -24.0, "`utc_offset_hours`")
+
+    @property
+    def keys(self) -> tuple[str, str, str]:
+        return (self.user, self.item, self.time)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Splits:
+    """Splits by local day, last days included: train, then valid, then test.
+
+    Args:
+        train_until: Last day of train.
+        valid_until: Last day of valid; what comes later is test.
+        train_from: Rows of earlier days are history only.
+        test_until: Rows of later days are left out.
+    """
+
+    train_until: datetime.date
+    valid_until: datetime.date
+    train_from: datetime.date | None = None
+    test_until: datetime.date | None = None
+
+    def __post_init__(self) -> None:
+        days = [self.train_from, self.train_until, self.valid_until, self.test_until]
+        known = [day for day in days if day is not None]
+        for day in known:
+            if type(day) is not datetime.date:
+                raise SchemaError(f"a split should end at a day like 2022-05-03, without "
+                                  f"quotes. Received: {day!r}.")
+        if known != sorted(known) or self.train_until == self.valid_until:
+            raise SchemaError("the days of `splits` should be in the order train_from, "
+                              "train_until, valid_until, test_until. "
+                              f"Received: {[str(day) for day in known]}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sequence:
+    """A behaviour sequence of the schema: items with aligned sides.
+
+    Args:
+        behavior: A key of `behaviors`.
+        max_length: How many of the newest events it keeps.
+        sides: Names of features of the items or interactions table, or `recency`.
+    """
+
+    behavior: str
+    max_length: int
+    sides: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        checks.whole_at_least(self.max_length, 1, f"`max_length` of sequence {self.behavior!r}")
+        checks.no_duplicates(f"side of sequence {self.behavior!r}", self.sides)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PastStatistic:
+    """A bucketed number about the user's own strictly past events, a request feature.
+
+    Args:
+        name: Feature name.
+        kind: `count` of a behaviour, `rate` of a behaviour per exposure, or `gap` in seconds
+            since the user's previous event.
+        behavior: A key of `behaviors`; for count and rate.
+        size: Number of buckets.
+        resolution: Buckets per doubling; for count and gap.
+        prior: Rate of an unknown user, falls in the middle bucket; for rate.
+        strength: How many exposures the prior counts for; for rate.
+    """
+
+    name: str
+    kind: str
+    behavior: str | None = None
+    size: int = 32
+    resolution: float = 1.0
+    prior: float | None = None
+    strength: float = 5.0
+
+    def __post_init__(self) -> None:
+        checks.identifier(self.name, "`name` of a past statistic")
+        where = f"of past statistic {self.name!r}"
+        checks.one_of(self.kind, ("count", "rate", "gap"), f"`kind` {where}")
+        checks.whole_at_least(self.size, 2, f"`size` {where}")
+        checks.at_least(self.resolution, 0.01, f"`resolution` {where}")
+        checks.at_least(self.strength, 0.01, f"`strength` {where}")
+        if self.kind == "rate":
+            checks.at_least(self.prior, 1e-6, f"`prior` {where}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feature:
+    """A column that becomes an input.
+
+    Args:
+        name: Feature name.
+        table: `interactions`, `users` or `items`.
+        column: The column's name.
+        kind: `ids` (vocabulary file), `hash`, `identity` (codes 0..size-1), `log_bucket` (of a
+            number), `hour` (of the local day, of the time column), `numeric`.
+        level: `request` or `candidate`; by default candidate for items, else request.
+        vocabulary: By default one of the feature's own name; features may share one.
+        size: Buckets of hash, identity and log_bucket.
+        min_count: Rarer ids (in train records) get no row of their own; for ids.
+        resolution: Buckets per doubling; for log_bucket.
+        first_of_list: The column is text like `12,7`; only the first entry counts.
+        transform: `identity` or `log1p`; for numeric.
+    """
+
+    name: str
+    table: str
+    column: str
+    kind: str = "ids"
+    level: str | None = None
+    vocabulary: str | None = None
+    size: int | None = None
+    min_count: int = 1
+    resolution: float = 1.0
+    first_of_list: bool = False
+    transform: str = "identity"
+
+    def __post_init__(self) -> None:
+        checks.identifier(self.name, "`name` of a feature")
+        where = f"of feature {self.name!r}"
+        checks.one_of(self.table, TABLES, f"`table` {where}")
+        checks.text(self.column, f"`column` {where}")
+        checks.one_of(self.kind, (*ID_KINDS, "numeric"), f"`kind` {where}")
+        checks.one_of(self.level, (None, "request", "candidate"), f"`level` {where}")
+        checks.whole_at_least(self.min_count, 1, f"`min_count` {where}")
+        checks.at_least(self.resolution, 0.01, f"`resolution` {where}")
+        if self.kind in ("hash", "identity", "log_bucket"):
+            checks.whole_at_least(self.size, 1, f"`size` {where}")
+        if self.name == RECENCY:
+            raise SchemaError(f"`name` of a feature should not be {RECENCY!r}, the side that "
+                              "every sequence can have. Received: that name.")
+
+    @property
+    def vocabulary_name(self) -> str:
+        return self.vocabulary or self.name
+
+    @property
+    def resolved_level(self) -> str:
+        return self.level or ("candidate" if self.table == "items" else "request")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prehistory:
+    """What is known of users before the first timed event; the table is optional.
+
+    Args:
+        lists: Per behaviour, the column with the list of its item ids, oldest first.
+        counts: Per behaviour, the column with the number of its events, if the list may be cut.
+        last_time: Column with the time of the newest of these events.
+    """
+
+    lists: dict[str, str]
+    counts: dict[str, str] = field(default_factory=dict)
+    last_time: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrepareSpec:
+    """How interaction tables become records.
+
+    Args:
+        source: `kuairand`, `tables` or `synthetic`.
+        columns: Key columns.
+        splits: Last days of train and valid.
+        behaviors: Per behaviour, the feedback columns any of which makes an impression an event
+            of it; none: every impression is.
+        features: Columns that become inputs.
+        tasks: Tasks as in the schema; `label` and `mask` are columns of interactions.
+        sequences: Behaviour sequences.
+        past_statistics: Statistics of strictly past events.
+        prehistory: Lists from before the first timed event.
+        tables: File per table, for source `tables`.
+        synthetic: Arguments of the world, for source `synthetic`.
+        true_probabilities: Per task, the interactions column with the true probability of the
+            label, where the world is known: gives the Bayes-optimal AUC, never an input.
+
+    Raises:
+        SchemaError: A name is unknown or used twice, or an input column is a label or feedback.
+    """
+
+    source: str
+    splits: Splits
+    behaviors: dict[str, tuple[str, ...]]
+    features: tuple[Feature, ...]
+    tasks: tuple[Task, ...]
+    columns: Columns = Columns()
+    sequences: tuple[Sequence, ...] = ()
+    past_statistics: tuple[PastStatistic, ...] = ()
+    prehistory: Prehistory | None = None
+    tables: dict[str, str] = field(default_factory=dict)
+    synthetic: dict[str, Any] = field(default_factory=dict)
+    true_probabilities: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        checks.one_of(self.source, ("kuairand", "tables", "synthetic"), "`source`")
+        if not self.tasks:
+            raise SchemaError("`tasks` should hold at least one task. Received: none.")
+        self._check_names()
+        self._check_behaviors_known()
+        self._check_sides()
+        self._check_no_leak()
+        for feature in self.features:
+            if feature.kind == "hour":
+                checks.one_of((feature.table, feature.column),
+                              [("interactions", self.columns.time)],
+                              f"`table` and `column` of feature {feature.name!r} of kind 'hour'")
+
+    def _check_names(self) -> None:
+        names = [f.name for f in self.features] + [s.name for s in self.past_statistics]
+        checks.no_duplicates("feature and past statistic", names)
+        if self.columns.user in names:
+            raise SchemaError("a feature should not have the name of the user column, which groups "
+                              f"rows in the records. Received: {self.columns.user!r}. To use the "
+                              "user id as an input, give the feature another name.")
+        checks.no_duplicates("sequence", [s.behavior for s in self.sequences])
+        checks.no_duplicates("task", [t.name for t in self.tasks])
+        for task in self.true_probabilities:
+            checks.one_of(task, [t.name for t in self.tasks], "a key of `true_probabilities`")
+        for table in self.tables:
+            checks.one_of(table, (*TABLES, "prehistory"), "a key of `tables`")
+
+    def _check_behaviors_known(self) -> None:
+        for sequence in self.sequences:
+            checks.one_of(sequence.behavior, self.behaviors, "`behavior` of a sequence")
+        for statistic in self.past_statistics:
+            if statistic.kind != "gap":
+                checks.one_of(statistic.behavior, self.behaviors,
+                              f"`behavior` of past statistic {statistic.name!r}")
+        if self.prehistory:
+            for behavior in [*self.prehistory.lists, *self.prehistory.counts]:
+                checks.one_of(behavior, self.behaviors, "a behaviour of `prehistory`")
+
+    def _check_sides(self) -> None:
+        allowed = [f.name for f in self.features if f.table != "users" and f.kind in ID_KINDS]
+        for sequence in self.sequences:
+            for side in sequence.sides:
+                checks.one_of(side, [*allowed, RECENCY],
+                              f"a side of sequence {sequence.behavior!r}")
+        if self.sequences and self.item_feature is None:
+            raise SchemaError("`features` should hold the item id (table: interactions, column: "
+                              f"{self.columns.item}), as sequences are made of items. "
+                              "Received: no such feature.")
+
+    def _check_no_leak(self) -> None:
+        outcomes = {c for columns in self.behaviors.values() for c in columns}
+        outcomes |= {t.label for t in self.tasks} | set(self.true_probabilities.values())
+        for feature in self.features:
+            if feature.table == "interactions" and feature.column in outcomes:
+                raise SchemaError(f"`column` of feature {feature.name!r} should be known before "
+                                  f"the impression. Received: {feature.column!r}, a label or "
+                                  "feedback column (this leaks the label).")
+
+    @property
+    def item_feature(self) -> Feature | None:
+        """The feature that holds the item id; sequences share its vocabulary."""
+        return next((f for f in self.features
+                     if f.table == "interactions" and f.column == self.columns.item), None)
+
+    @property
+    def side_features(self) -> tuple[Feature, ...]:
+        """Features that stand in sequences, the item first."""
+        sides = {side for sequence in self.sequences for side in sequence.sides}
+        return tuple(f for f in self.features if f is self.item_feature or f.name in sides)
+
+    @property
+    def feedback_columns(self) -> tuple[str, ...]:
+        """Columns of interactions that say what happened."""
+        names = [c for columns in self.behaviors.values() for c in columns]
+        names += [t.label for t in self.tasks] + [t.mask for t in self.tasks if t.mask]
+        return tuple(dict.fromkeys([*names, *self.true_probabilities.values()]))
+
+    def needed_columns(self, table: str) -> tuple[str, ...]:
+        """Columns to read of a table."""
+        keys = {"interactions": self.columns.keys, "users": (self.columns.user,),
+                "items": (self.columns.item,)}[table]
+        names = [*keys, *(f.column for f in self.features if f.table == table)]
+        return tuple(dict.fromkeys([*names, *(self.feedback_columns
+                                              if table == "interactions" else ())]))
+
+    @classmethod
+    def from_dict(cls, config: Mapping[str, Any]) -> PrepareSpec:
+        """Builds a spec from plain lists and dicts; messages begin with the key."""
+        return checks.build(cls, config, "the prepare spec", {
+            "columns": lambda v: checks.build(Columns, v, "columns"),
+            "splits": lambda v: checks.build(Splits, v, "splits"),
+            "behaviors": _behaviors,
+            "features": lambda v: checks.build_all(Feature, v, "features"),
+            "tasks": lambda v: checks.build_all(Task, v, "tasks", {
+                "one_of": lambda codes: tuple(checks.sequence(codes, "one_of"))}),
+            "sequences": lambda v: checks.build_all(Sequence, v, "sequences", {
+                "sides": lambda sides: tuple(checks.sequence(sides, "sides"))}),
+            "past_statistics": lambda v: checks.build_all(PastStatistic, v, "past_statistics"),
+            "prehistory": lambda v: checks.build(Prehistory, v, "prehistory", {
+                "lists": lambda m: _texts(m, "lists"),
+                "counts": lambda m: _texts(m, "counts")}),
+            "tables": lambda v: _texts(v, "tables"),
+            "true_probabilities": lambda v: _texts(v, "true_probabilities"),
+            "synthetic": lambda v: dict(checks.mapping(v, "`synthetic`")),
+        }, whole_file=True)
+
+
+def load_prepare_spec(path: str | os.PathLike[str]) -> PrepareSpec:
+    """Reads a prepare spec from a YAML file.
+
+    Raises:
+        SchemaError: The file is missing, is no YAML, or holds a mistake; the message names it.
+    """
+    config = checks.read_yaml(path, "the prepare spec")
+    try:
+        return PrepareSpec.from_dict(config)
+    except SchemaError as error:
+        raise SchemaError(f"{os.fspath(path)}: {error}") from error
+
+
+def _behaviors(value: Any) -> dict[str, tuple[str, ...]]:
+    result = {}
+    for name, columns in checks.mapping(value, "`behaviors`").items():
+        checks.identifier(name, "a key of `behaviors`")
+        result[name] = tuple(checks.sequence(columns, f"behaviors.{name}"))
+        for column in result[name]:
+            checks.text(column, f"a column of `behaviors.{name}`")
+    return result
+
+
+def _texts(value: Any, where: str) -> dict[str, str]:
+    for key, item in checks.mapping(value, f"`{where}`").items():
+        checks.text(item, f"`{where}.{key}`")
+    return dict(value)

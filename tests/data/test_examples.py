@@ -1,0 +1,248 @@
+import re
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from helpers import small_row, small_schema
+
+from dtrn_tf.data.examples import (
+    check_examples, encode_example, feature_spec, labels_and_weights, parse_examples,
+)
+from dtrn_tf.errors import DataError
+from dtrn_tf.schema import Task
+
+SCHEMA = small_schema()
+
+
+def _serialized(*rows):
+    return tf.constant([encode_example(row, SCHEMA) for row in rows])
+
+
+def _without(serialized, *names):
+    example = tf.train.Example.FromString(serialized)
+    for name in names:
+        del example.features.feature[name]
+    return example.SerializeToString()
+
+
+def _with(serialized, name, **values):
+    example = tf.train.Example.FromString(serialized)
+    example.features.feature[name].CopyFrom(tf.train.Feature(**values))
+    return example.SerializeToString()
+
+
+def _text(error):
+    """The message of a TensorFlow error on one line, quotes not escaped."""
+    return error.value.message.replace("\\'", "'").replace("\n", " ")
+
+
+def test_parse_is_the_inverse_of_encode():
+    rows = [small_row(n) for n in (0, 3, 7, 1, 11)]
+    raw = parse_examples(_serialized(*rows), SCHEMA, group=True)
+    assert set(raw) == set(rows[0])
+    for name, tensor in raw.items():
+        is_ragged = isinstance(tensor, tf.RaggedTensor)
+        values = tensor.to_list() if is_ragged else tensor.numpy().tolist()
+        expected = [row[name] for row in rows]
+        if tensor.dtype == tf.string:
+            expected = tf.nest.map_structure(lambda s: s.encode(), expected)
+        assert values == expected, name
+
+
+def test_encode_takes_numpy_values_and_bytes():
+    plain = small_row(3)
+    row = {**plain, "item": np.int32(plain["item"]), "author": plain["author"].encode(),
+           "age": np.float32(plain["age"]), "exposed_item": np.array(plain["exposed_item"]),
+           "exposed_author": np.array(plain["exposed_author"])}
+    parsed = [parse_examples(_serialized(r), SCHEMA) for r in (row, plain)]
+    for name in parsed[0]:
+        tf.debugging.assert_equal(*(p[name] if not isinstance(p[name], tf.RaggedTensor)
+                                    else p[name].values for p in parsed))
+
+
+def test_encode_writes_empty_lists():
+    features = tf.train.Example.FromString(encode_example(small_row(0), SCHEMA)).features.feature
+    assert features["exposed_author"].WhichOneof("kind") == "bytes_list"
+    assert features["liked_item"].WhichOneof("kind") == "int64_list"
+
+
+@pytest.mark.parametrize("changes, message", [
+    ({"item": "x"}, r"feature 'item' of a row should be one 64-bit integer\. Received: 'x'"),
+    ({"item": 1.5}, r"feature 'item' of a row should be one 64-bit integer\. Received: 1.5"),
+    ({"item": 2**63}, r"feature 'item' .* Received: 9223372036854775808"),
+    ({"item": [1, 2]}, r"feature 'item' of a row should be one 64-bit integer\. Received: \[1, 2"),
+    ({"city": 3}, r"feature 'city' of a row should be one string\. Received: 3"),
+    ({"age": "old"}, r"feature 'age' of a row should be one number\. Received: 'old'"),
+    ({"liked_item": 3}, r"'liked_item' of a row should be a list of 64-bit integers\. Received: 3"),
+    ({"liked_item": None}, r"'liked_item' .* Received: None"),
+    ({"exposed_author": "ann"}, r"'exposed_author' .* a list of strings\. Received: 'ann'"),
+    ({"surplus": 3}, r"a row should hold \[.*'item'.*\] and nothing else\. "
+                     r"Received too: \['surplus'\]"),
+])
+def test_encode_names_the_feature(changes, message):
+    with pytest.raises(DataError, match=message):
+        encode_example({**small_row(3), **changes}, SCHEMA)
+
+
+@pytest.mark.parametrize("name", ["item", "liked_item", "is_click", "row_weight", "user_id"])
+def test_encode_names_the_absent_feature(name):
+    row = small_row(3)
+    del row[name]
+    with pytest.raises(DataError, match=rf"a row should hold \[.*\]\. Missing: '{name}'"):
+        encode_example(row, SCHEMA)
+
+
+@pytest.mark.parametrize("labels, group, present, absent", [
+    (True, True, {"is_click", "row_weight", "user_id", "item"}, set()),
+    (True, False, {"is_click", "code", "stars", "row_weight"}, {"user_id"}),
+    (False, True, {"user_id", "liked_item"}, {"is_click", "row_weight"}),
+    (False, False, {"item", "age"}, {"is_click", "code", "row_weight", "user_id"}),
+])
+def test_feature_spec_reads_what_is_asked_for(labels, group, present, absent):
+    names = set(feature_spec(SCHEMA, labels, group))
+    assert present <= names and not absent & names
+    raw = parse_examples(_serialized(small_row(3)), SCHEMA, labels, group)
+    assert set(raw) == names
+
+
+def test_sequences_of_a_behavior_share_their_partition():
+    raw = parse_examples(_serialized(small_row(3), small_row(4)), SCHEMA)
+    assert raw["exposed_item"].row_splits is raw["exposed_author"].row_splits
+
+
+def test_parse_rejects_sequences_of_unequal_length():
+    serialized = _serialized(small_row(3, exposed_author=["ann"]))
+    for parse in (parse_examples, tf.function(parse_examples)):
+        with pytest.raises(tf.errors.InvalidArgumentError) as error:
+            parse(serialized, SCHEMA)
+        assert "'exposed_author' should be as long as 'exposed_item'" in _text(error)
+
+
+def _tasks(raw, *tasks, sample_weight=None):
+    schema = small_schema(tasks=tasks, sample_weight=sample_weight)
+    labels, weights = labels_and_weights(raw, schema)
+    assert all(t.dtype == tf.float32 for t in [*labels.values(), *weights.values()])
+    return ({k: v.numpy().tolist() for k, v in labels.items()},
+            {k: v.numpy().tolist() for k, v in weights.items()})
+
+
+def test_label_rules():
+    raw = {"code": tf.constant([0, 1, 4, 5, 3], tf.int64),
+           "seen": tf.constant([1, 0, 0, 1, 1], tf.int64),
+           "share": tf.constant([0.3, 0.7, 0.69999, 1.0, 0.0])}
+    labels, weights = _tasks(
+        raw, Task(name="as_is", label="seen"),
+        Task(name="click", label="code", at_least=1),
+        Task(name="half", label="code", at_least=3.5),
+        Task(name="order", label="code", one_of=(4, 5)),
+        # 0.7 is another number in float32 than in float64: the rule means the former.
+        Task(name="most", label="share", dtype="float32", at_least=0.7),
+        Task(name="exact", label="share", dtype="float32", one_of=(0.7, 0.3)),
+        Task(name="amount", label="share", dtype="float32", kind="regression", weight=3.0))
+    assert labels == {
+        "as_is": [1, 0, 0, 1, 1], "click": [0, 1, 1, 1, 1], "half": [0, 0, 1, 1, 0],
+        "order": [0, 0, 1, 1, 0], "most": [0, 1, 0, 1, 0], "exact": [1, 1, 0, 0, 0],
+        "amount": raw["share"].numpy().tolist()}
+    # The task's own weight belongs to the loss, not here.
+    assert weights == {name: [1.0] * 5 for name in labels}
+
+
+def test_a_rule_compares_large_integers_exactly():
+    raw = {"time": tf.constant([1_600_000_000_000, 1_600_000_000_001], tf.int64)}
+    labels, _ = _tasks(raw, Task(name="new", label="time", at_least=1_600_000_000_001))
+    assert labels == {"new": [0.0, 1.0]}
+
+
+def test_masked_labels_are_zero_with_weight_zero_whatever_they_were():
+    nan, inf = float("nan"), float("inf")
+    raw = {"seen": tf.constant([0, 1, 0, 1, 0], tf.int64),
+           "stars": tf.constant([nan, 2.0, inf, 3.0, 7.0]),
+           "flag": tf.constant([-1, 1, 2, 0, 1], tf.int64),
+           "w": tf.constant([2.0, 3.0, 5.0, 0.0, 7.0])}
+    labels, weights = _tasks(
+        raw, Task(name="rating", label="stars", dtype="float32", kind="regression", mask="seen"),
+        Task(name="flag", label="flag", mask="seen"), Task(name="seen", label="seen"),
+        sample_weight="w")
+    assert labels == {"rating": [0, 2, 0, 3, 0], "flag": [0, 1, 0, 0, 0], "seen": [0, 1, 0, 1, 0]}
+    assert weights == {"rating": [0, 3, 0, 0, 0], "flag": [0, 3, 0, 0, 0], "seen": [2, 3, 5, 0, 7]}
+
+
+def test_masking_equals_leaving_rows_out():
+    raw = {"seen": tf.constant([1, 0, 1], tf.int64), "flag": tf.constant([1, 9, 0], tf.int64)}
+    task = Task(name="flag", label="flag", mask="seen")
+    labels, weights = _tasks(raw, task)
+    kept, kept_weights = _tasks({k: tf.gather(v, [0, 2]) for k, v in raw.items()}, task)
+    assert [labels["flag"][i] for i in (0, 2)] == kept["flag"]
+    assert weights["flag"] == [1.0, 0.0, 1.0] and kept_weights["flag"] == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("task, values, message", [
+    (Task(name="click", label="y"), [0, 1, 2],
+     r"label feature 'y' of task 'click' should be 0 or 1 .*`at_least` or `one_of`.*Received:.*2"),
+    (Task(name="click", label="y"), [0, -1, 1], r"of task 'click' should be 0 or 1.*-1"),
+    (Task(name="click", label="y", dtype="float32"), [0.0, 0.5], r"task 'click'.*0 or 1.*0\.5"),
+    (Task(name="click", label="y", dtype="float32"), [np.nan], r"task 'click'.*0 or 1.*nan"),
+    (Task(name="long", label="y", dtype="float32", at_least=3), [1.0, np.nan],
+     r"label feature 'y' of task 'long' should be a finite number.*nan"),
+    (Task(name="rating", label="y", dtype="float32", kind="regression"), [np.inf],
+     r"label feature 'y' of task 'rating' should be a finite number.*inf"),
+])
+def test_labels_out_of_range_stop_the_graph(task, values, message):
+    raw = {"y": tf.constant(values, task.dtype)}
+    schema = small_schema(tasks=(task,), sample_weight=None)
+    for function in (labels_and_weights, tf.function(labels_and_weights)):
+        with pytest.raises(tf.errors.InvalidArgumentError) as error:
+            function(raw, schema)
+        assert re.search(message, _text(error))
+
+
+@pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf")])
+def test_sample_weight_out_of_range_stops_the_graph(weight):
+    raw = {"y": tf.constant([0, 1], tf.int64), "w": tf.constant([1.0, weight])}
+    schema = small_schema(tasks=(Task(name="click", label="y"),), sample_weight="w")
+    for function in (labels_and_weights, tf.function(labels_and_weights)):
+        with pytest.raises(tf.errors.InvalidArgumentError,
+                           match="sample weight .*w.* should be a finite number >= 0"):
+            function(raw, schema)
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_check_examples_accepts_what_encode_wrote(number):
+    check_examples(encode_example(small_row(number), SCHEMA), SCHEMA, "here")
+
+
+def test_check_examples_accepts_a_masked_label_and_an_empty_feature():
+    row = small_row(2, stars=float("nan"), is_click=0, liked_item=[])
+    record = _with(encode_example(row, SCHEMA), "liked_item")
+    check_examples(record, SCHEMA, "here")
+
+
+@pytest.mark.parametrize("damage, message", [
+    (lambda r: b"\xff" + r, r"f, record 3: should be a serialized tf\.train\.Example\. "
+                            r"Received: b'\\xff"),
+    (lambda r: _without(r, "item"),
+     r"f, record 3: feature 'item' should be present\. Received: only \['age'.*Correct the schema"),
+    (lambda r: _without(r, "liked_item"), r"feature 'liked_item' should be present"),
+    (lambda r: _without(r, "stars"), r"feature 'stars' should be present"),
+    (lambda r: _with(r, "item", bytes_list={"value": [b"x"]}),
+     r"f, record 3: feature 'item' should be one 64-bit integer \(int64_list\)\. Received: "
+     r"bytes_list\. Correct the schema, or prepare"),
+    (lambda r: _with(r, "liked_item", float_list={"value": [1.0]}),
+     r"feature 'liked_item' should be a list of 64-bit integers \(int64_list\)\. Received: float"),
+    (lambda r: _with(r, "tab", int64_list={"value": [1, 2]}),
+     r"f, record 3: feature 'tab' should be one 64-bit integer\. Received: 2 values"),
+    (lambda r: _with(r, "tab"), r"feature 'tab' should be one 64-bit integer\. Received: 0 values"),
+    (lambda r: _with(r, "exposed_author", bytes_list={"value": [b"ann"]}),
+     r"f, record 3: the sequences of behaviour 'exposed' should be of equal length\. Received "
+     r"lengths: \{'exposed_item': 3, 'exposed_author': 1\}"),
+    (lambda r: _with(r, "is_click", int64_list={"value": [2]}),
+     r"f, record 3: label feature 'is_click' of task 'click' should be 0 or 1 .*Received: 2\."),
+    (lambda r: _with(r, "play_time", float_list={"value": [float("nan")]}),
+     r"label feature 'play_time' of task 'long_view' should be a finite number\. Received: nan"),
+    (lambda r: _with(r, "row_weight", float_list={"value": [-1.0]}),
+     r"f, record 3: sample weight 'row_weight' should be a finite number >= 0\. Received: -1"),
+])
+def test_check_examples_names_place_and_feature(damage, message):
+    record = damage(encode_example(small_row(3), SCHEMA))
+    with pytest.raises(DataError, match=message):
+        check_examples(record, SCHEMA, "f, record 3")
