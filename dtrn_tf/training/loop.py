@@ -1,0 +1,149 @@
+"""The training loop: steps, evaluations, checkpoints, best model, early stopping."""
+
+from __future__ import annotations
+
+import glob
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from dtrn_tf.errors import UserError
+from dtrn_tf.layers.variables import table_variable
+from dtrn_tf.training.run_directory import RunDirectory
+from dtrn_tf.training.selection import Selection
+from dtrn_tf.training.step import TrainStep
+
+Results = Mapping[str, Mapping[str, float]]
+
+
+class Trainer:
+    """Trains until the last step or until no evaluation is better any more.
+
+    A checkpoint holds model, optimisers, step, input iterator, selection and the random states of
+    dropout, so that a run that was killed goes on from its last checkpoint as if nothing happened.
+
+    Args:
+        model: The Keras model; built.
+        step: Runs the steps.
+        optimizer: Part of the checkpoint.
+        iterator: Checkpointable iterator over training batches, of one replica each; endless.
+        evaluate: Gives {task: {metric: value}} of the model on the validation records.
+        selection: Decides which evaluation is the best.
+        run: Where everything is written.
+        batch_size: Rows of a global batch, for examples/s.
+        total_steps: When to end.
+        eval_every: Steps between evaluations.
+        checkpoint_every: Steps between checkpoints, besides those at evaluations.
+        steps_per_call: Steps that run in one call of the graph.
+    """
+
+    def __init__(self, *, model: Any, step: TrainStep, optimizer: Any, iterator: Iterator[Any],
+                 evaluate: Callable[[], Results], selection: Selection, run: RunDirectory,
+                 batch_size: int, total_steps: int, eval_every: int, checkpoint_every: int = 1000,
+                 steps_per_call: int = 20) -> None:
+        self._model = model
+        self._train_step = step
+        self._iterator = iterator
+        self._evaluate = evaluate
+        self._selection = selection
+        self._run = run
+        self._batch_size = batch_size
+        self._total_steps = total_steps
+        self._eval_every = eval_every
+        self._checkpoint_every = checkpoint_every
+        self._steps_per_call = steps_per_call
+        self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self._checkpoint = tf.train.Checkpoint(
+            model=model, optimizer=optimizer, step=self._step, iterator=iterator,
+            selection=selection, random_states=_random_states(model))
+        self._manager = tf.train.CheckpointManager(
+            self._checkpoint, run.file("checkpoints"), max_to_keep=2)
+
+    def restore(self) -> int:
+        """Goes on from the last whole checkpoint, if there is one; returns the step."""
+        newest = _newest_checkpoint(self._manager.directory)
+        if newest:
+            self._checkpoint.restore(newest).assert_existing_objects_matched()
+        return int(self._step)
+
+    def train(self) -> dict[str, float]:
+        """Trains to the end.
+
+        Returns:
+            Steps done, the best step, and seconds and examples/s of this process.
+
+        Raises:
+            UserError: The loss is not finite.
+        """
+        start, first = time.time(), int(self._step)
+        writer = tf.summary.create_file_writer(self._run.file("tensorboard"))
+        with writer.as_default(), tqdm(total=self._total_steps * self._batch_size, unit=" examples",
+                                       initial=first * self._batch_size, unit_scale=True,
+                                       desc="training", mininterval=1.0) as progress:
+            while int(self._step) < self._total_steps and not self._selection.should_stop:
+                self._advance(progress)
+        self._manager.save(checkpoint_number=int(self._step))
+        seconds = time.time() - start
+        examples = (int(self._step) - first) * self._batch_size
+        return {"steps": int(self._step), "best_step": self._selection.best_step,
+                "seconds": round(seconds, 1), "examples_per_second": round(examples / seconds)}
+
+    def _advance(self, progress: tqdm) -> None:
+        """Runs until the next evaluation, checkpoint or end of a call, then does what is due."""
+        step = int(self._step)
+        until = min(step + self._steps_per_call, self._total_steps,
+                    *(step - step % every + every
+                      for every in (self._eval_every, self._checkpoint_every)))
+        losses = self._train_step.run(self._iterator, until - step)
+        self._step.assign(until)
+        self._report_losses(losses.numpy(), until)
+        progress.set_postfix(loss=f"{float(tf.reduce_sum(losses)):.4f}", refresh=False)
+        progress.update((until - step) * self._batch_size)
+        if until % self._eval_every == 0 or until == self._total_steps:
+            self._evaluate_now(until, progress)
+        elif until % self._checkpoint_every == 0:
+            self._manager.save(checkpoint_number=until)
+
+    def _report_losses(self, losses: np.ndarray, step: int) -> None:
+        for task, loss in zip(self._model.schema.task_names, losses):
+            tf.summary.scalar(f"train/loss/{task}", loss, step=step)
+            if not np.isfinite(loss):
+                raise UserError(f"the loss of task {task!r} should be finite. Received: {loss} "
+                                f"before step {step}. Remedy: look for odd numbers among the "
+                                "features, or lower the learning rates.")
+
+    def _evaluate_now(self, step: int, progress: tqdm) -> None:
+        results = self._evaluate()
+        for task, metrics in results.items():
+            for name, value in metrics.items():
+                tf.summary.scalar(f"valid/{name}/{task}", value, step=step)
+        better = self._selection.update(results, step)
+        if better:
+            self._run.save_best(self._model, {"step": step, "valid": results})
+        # After the best model is safe: a run killed between the two evaluates once more.
+        self._manager.save(checkpoint_number=step)
+        aucs = "  ".join(f"{task} {metrics['auc']:.4f}" for task, metrics in results.items()
+                         if "auc" in metrics)
+        progress.write(f"step {step}: validation AUC {aucs}{'  (best)' if better else ''}")
+
+
+def _random_states(model: Any) -> list[tf.Variable]:
+    """Keras counts the state of dropout among the variables, but leaves it out of checkpoints."""
+    weights = {id(weight) for weight in model.weights}
+    return [table_variable(v) for v in model.variables if id(v) not in weights]
+
+
+def _newest_checkpoint(directory: str) -> str | None:
+    """The checkpoint of the highest step; its index is the last file that a save writes.
+
+    TensorFlow asks the file `checkpoint` instead, which is older if a save was killed at its end.
+    """
+    paths = glob.glob(os.path.join(directory, "ckpt-*.index"))
+    newest = max(paths, key=lambda path: int(path.rpartition("-")[2].removesuffix(".index")),
+                 default=None)
+    return newest and newest.removesuffix(".index")

@@ -1,0 +1,123 @@
+"""The run directory: everything that a training run was, and everything it made."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+from typing import Any
+
+import tensorflow as tf
+
+from dtrn_tf import models  # noqa: F401  (registers DTRN for load_model)
+from dtrn_tf.data.preprocessing import Preprocessing
+from dtrn_tf.errors import UserError
+from dtrn_tf.files import write_json, write_text
+from dtrn_tf.schema import Schema, load_schema
+
+_DATA_FILES = ("schema.yaml", "statistics.json", "vocabularies")
+
+
+class RunDirectory:
+    """Paths and files of one run.
+
+    RUN/flags.txt, versions.json, schema.yaml, statistics.json, vocabularies/ say what was run;
+    checkpoints/ is for resuming, best/ the selected model, metrics.json the result, tensorboard/
+    the curves.
+
+    Args:
+        path: The directory; made if absent.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def file(self, *parts: str) -> str:
+        """The path of a file in the run directory."""
+        return os.path.join(self.path, *parts)
+
+    @property
+    def is_finished(self) -> bool:
+        return os.path.exists(self.file("metrics.json"))
+
+    def start(self, data_dir: str, flags: str) -> None:
+        """Writes what the run consists of; a run that goes on must have the same flags.
+
+        Args:
+            data_dir: Schema, statistics and vocabularies are copied from here.
+            flags: The resolved flags, a flagfile.
+
+        Raises:
+            UserError: The directory holds a run with other flags.
+        """
+        if os.path.exists(self.file("flags.txt")):
+            self._check_same_flags(flags)
+            return
+        os.makedirs(self.path, exist_ok=True)
+        for name in _DATA_FILES:
+            _copy(os.path.join(data_dir, name), self.file(name))
+        write_json(self.file("versions.json"), _versions())
+        # Last, because its presence says that the rest is whole.
+        write_text(self.file("flags.txt"), flags)
+
+    def _check_same_flags(self, flags: str) -> None:
+        with open(self.file("flags.txt"), encoding="utf-8") as file:
+            before = set(file.read().splitlines())
+        now = set(flags.splitlines())
+        changed = [f"was {line}" for line in sorted(before - now)]
+        changed += [f"now {line}" for line in sorted(now - before)]
+        if changed:
+            raise UserError(
+                f"{self.path}: a run goes on only with its own flags. Received: "
+                f"{'; '.join(changed)}. Remedy: take them back, choose another --run_dir, or "
+                "begin anew with --overwrite.")
+
+    def remove(self) -> None:
+        """Deletes the run, if there is one."""
+        if os.path.exists(self.file("flags.txt")):
+            shutil.rmtree(self.path)
+
+    def save_best(self, model: Any, results: dict[str, Any]) -> None:
+        """Keeps this model as the best so far, with its validation metrics."""
+        os.makedirs(self.file("best"), exist_ok=True)
+        temporary = self.file("best", "model.tmp.keras")
+        model.save(temporary)
+        os.replace(temporary, self.file("best", "model.keras"))
+        write_json(self.file("best", "metrics.json"), results)
+
+    def read_best(self) -> dict[str, Any]:
+        """Step and validation metrics of the best model."""
+        with open(self.file("best", "metrics.json"), encoding="utf-8") as file:
+            return json.load(file)
+
+    def finish(self, summary: dict[str, Any]) -> None:
+        """Writes metrics.json; its presence says that the run has ended."""
+        write_json(self.file("metrics.json"), {**summary, **self.read_best()})
+
+
+def load_run(path: str) -> tuple[Any, Preprocessing, Schema]:
+    """The best model of a run, its preprocessing and its schema.
+
+    Raises:
+        UserError: There is no trained model in the directory.
+    """
+    model_file = os.path.join(path, "best", "model.keras")
+    if not os.path.exists(model_file):
+        raise UserError(f"--run_dir should be a directory that pipelines.train wrote, with "
+                        f"best/model.keras in it. Received: {path!r}.")
+    schema = load_schema(os.path.join(path, "schema.yaml"))
+    model = tf.keras.models.load_model(model_file, compile=False)
+    return model, Preprocessing(schema, path), schema
+
+
+def _copy(source: str, target: str) -> None:
+    if os.path.isdir(source):
+        shutil.copytree(source, target, dirs_exist_ok=True)
+    elif os.path.exists(source):
+        shutil.copyfile(source, target)
+
+
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version(), "tensorflow": tf.__version__,
+            "keras": tf.keras.__version__, "platform": platform.platform()}

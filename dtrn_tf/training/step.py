@@ -1,0 +1,84 @@
+"""One training step, and many of them in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import tensorflow as tf
+
+from dtrn_tf.layers.variables import table_variable
+from dtrn_tf.losses import LOSSES, weighted_mean
+from dtrn_tf.optimizers import PairedOptimizer
+from dtrn_tf.schema import Schema
+
+Tensor = Any
+
+
+class TrainStep:
+    """Runs training steps of a model under a strategy.
+
+    The loss is the sum over tasks of task weight times the weighted mean of the row losses over
+    the observed rows of the global batch, whatever the number of replicas.
+
+    Args:
+        model: Called with features, gives {task: logits [B]}.
+        optimizer: Holds the variables to train.
+        schema: Names the tasks, their kinds and loss weights.
+        strategy: Where to run.
+    """
+
+    def __init__(self, model: Any, optimizer: PairedOptimizer, schema: Schema,
+                 strategy: Any) -> None:
+        self._model = model
+        self._optimizer = optimizer
+        self._tasks = schema.tasks
+        self._strategy = strategy
+        self._run_one = tf.function(self._distributed)
+        self._run_many = tf.function(self._loop)
+
+    def run(self, iterator: Iterator[Any], steps: int) -> Tensor:
+        """Runs `steps` steps on the batches that `iterator` gives; every replica takes its own.
+
+        Returns:
+            Mean loss per task over these steps. [K]
+        """
+        if self._strategy.num_replicas_in_sync == 1:
+            # One graph call for all steps: Python is not asked between two of them.
+            return self._run_many(iterator, tf.constant(steps)) / steps
+        losses = [self._run_one(self._batches(iterator)) for _ in range(steps)]
+        return tf.add_n(losses) / steps
+
+    def _batches(self, iterator: Iterator[Any]) -> Any:
+        """One host batch per replica; a distributed iterator could not be checkpointed."""
+        return self._strategy.experimental_distribute_values_from_function(
+            lambda _: next(iterator))
+
+    def _loop(self, iterator: Iterator[Any], steps: Tensor) -> Tensor:
+        losses = tf.zeros([len(self._tasks)])
+        for _ in tf.range(steps):
+            losses += self._distributed(next(iterator))
+        return losses
+
+    def _distributed(self, batch: Any) -> Tensor:
+        per_replica = self._strategy.run(self._step, args=(batch,))
+        return self._strategy.reduce(tf.distribute.ReduceOp.SUM, per_replica, axis=None)
+
+    def _step(self, batch: Any) -> Tensor:
+        features, labels, weights = batch
+        targets = [table_variable(variable) for variable in self._optimizer.targets]
+        # Every replica divides by the weight of the whole batch, so that sums are means.
+        totals = tf.distribute.get_replica_context().all_reduce(
+            tf.distribute.ReduceOp.SUM,
+            tf.stack([tf.reduce_sum(weights[task.name]) for task in self._tasks]))
+        with tf.GradientTape() as tape:
+            logits = self._model(features, training=True)
+            losses = tf.stack([
+                weighted_mean(LOSSES[task.kind](labels[task.name], logits[task.name]),
+                              weights[task.name], total)
+                for task, total in zip(self._tasks, tf.unstack(totals))])
+            loss = tf.reduce_sum(losses * tf.constant([task.weight for task in self._tasks]))
+        gradients = tape.gradient(loss, targets,
+                                  unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        self._optimizer.apply(gradients)
+        return losses

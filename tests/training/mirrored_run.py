@@ -1,0 +1,42 @@
+"""Trains a few steps on the number of logical devices given and prints the weights.
+
+A process of its own, because logical devices are made before TensorFlow starts.
+"""
+
+import json
+import sys
+
+import numpy as np
+import tensorflow as tf
+
+replicas, data_dir = int(sys.argv[1]), sys.argv[2]
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0],
+    [tf.config.LogicalDeviceConfiguration()] * replicas)
+
+from dtrn_tf.data.preprocessing import Preprocessing  # noqa: E402
+from dtrn_tf.data.reader import list_shards, read_records  # noqa: E402
+from dtrn_tf.layers import MMoE, TaskInterest, TaskRefinement  # noqa: E402
+from dtrn_tf.models import DTRN  # noqa: E402
+from dtrn_tf.optimizers import PairedOptimizer, make_optimizer  # noqa: E402
+from dtrn_tf.schema import load_schema  # noqa: E402
+from dtrn_tf.training import TrainStep, make_strategy  # noqa: E402
+
+tf.keras.utils.set_random_seed(5)
+schema = load_schema(f"{data_dir}/schema.yaml")
+dataset = read_records(list_shards(data_dir, "train"), schema, Preprocessing(schema, data_dir),
+                       batch_size=8 // replicas, repeat=True)
+strategy = make_strategy("mirrored" if replicas > 1 else "cpu")
+with strategy.scope():
+    model = DTRN(schema, network=MMoE(4, 2, (5,)), interest=TaskInterest(4),
+                 refinement=TaskRefinement(4, (3,)), wide=True)
+    model.build()
+    tables = model.embedding_tables
+    names = {id(table) for table in tables}
+    optimizer = PairedOptimizer(
+        make_optimizer("adagrad", 0.05), make_optimizer("adam", 0.01), tables,
+        [v for v in model.trainable_variables if id(v) not in names])
+losses = TrainStep(model, optimizer, schema, strategy).run(iter(dataset), 6)
+weights = np.concatenate([np.ravel(w) for w in model.get_weights()]).astype(float)
+print(json.dumps({"replicas": strategy.num_replicas_in_sync, "losses": losses.numpy().tolist(),
+                  "weights": weights.tolist()}))

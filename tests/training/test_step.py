@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dtrn_tf.layers.variables import table_variable
+from dtrn_tf.optimizers import PairedOptimizer
+from dtrn_tf.schema import Schema
+from dtrn_tf.training import TrainStep, make_strategy
+
+keras = tf.keras
+SCHEMA = Schema.from_dict({
+    "vocabularies": [{"name": "item", "kind": "identity", "size": 4}],
+    "features": [{"name": "item", "vocabulary": "item", "level": "candidate"}],
+    "tasks": [{"name": "click", "label": "a", "weight": 0.5},
+              {"name": "stay", "label": "b", "kind": "regression", "weight": 2.0}]})
+
+
+class Linear(keras.Model):
+    """click = table[item] * w, stay = table[item]: small enough to differentiate by hand."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = self.add_weight(name="table", shape=(6,), initializer="ones")
+        self.w = self.add_weight(name="w", shape=(), initializer="ones")
+
+    def call(self, inputs, training=None):
+        rows = tf.gather(table_variable(self.table), inputs["item"])
+        return {"click": rows * tf.convert_to_tensor(self.w), "stay": rows}
+
+
+def _batch(item, click, stay, click_weight, stay_weight):
+    return ({"item": tf.constant(item)},
+            {"click": tf.constant(click), "stay": tf.constant(stay)},
+            {"click": tf.constant(click_weight), "stay": tf.constant(stay_weight)})
+
+
+def _step(model, rate=1.0):
+    optimizer = PairedOptimizer(keras.optimizers.SGD(rate), keras.optimizers.SGD(rate),
+                                [model.table], [model.w])
+    return TrainStep(model, optimizer, SCHEMA, make_strategy("cpu"))
+
+
+def test_losses_and_update_by_hand():
+    model = Linear()
+    batch = _batch([2, 2, 3], [1.0, 0.0, 1.0], [3.0, 0.0, 9.0], [1.0, 3.0, 2.0], [1.0, 1.0, 0.0])
+    losses = _step(model).run(iter([batch]), 1)
+    p = 1 / (1 + np.exp(-1.0))
+    click = (-np.log(p) - 3 * np.log(1 - p) - 2 * np.log(p)) / 6
+    np.testing.assert_allclose(losses, [click, (4.0 + 1.0) / 2], rtol=1e-6)
+    # d click / d logit = weight * (p - y) / 6, d stay / d value = 2 * (value - y) / 2; both rows
+    # of item 2 add up, and w gets the sum of the click gradients.
+    click_gradient = np.array([(p - 1) + 3 * p, 2 * (p - 1)]) / 6
+    np.testing.assert_allclose(model.table[2], 1 - (0.5 * click_gradient[0] + 2.0 * (-2 + 1)),
+                               rtol=1e-5)
+    np.testing.assert_allclose(model.table[3], 1 - 0.5 * click_gradient[1], rtol=1e-5)
+    np.testing.assert_allclose(model.w, 1 - 0.5 * click_gradient.sum(), rtol=1e-5)
+    np.testing.assert_array_equal(np.array(model.table)[[0, 1, 4, 5]], 1.0)
+
+
+def _dataset():
+    random = np.random.default_rng(1)
+    ones = np.ones(4, np.float32)
+    return tf.data.Dataset.from_tensor_slices([0]).repeat().map(
+        lambda _: _batch([2, 3, 4, 5], [1.0, 0.0, 1.0, 0.0],
+                         random.normal(size=4).astype(np.float32).tolist(), ones, ones))
+
+
+def test_many_steps_in_one_call_equal_single_calls():
+    weights = []
+    for calls in ([5], [1, 1, 1, 1, 1], [2, 3]):
+        model = Linear()
+        step, iterator = _step(model, 0.1), iter(_dataset())
+        losses = [step.run(iterator, n).numpy() * n for n in calls]
+        weights.append([np.array(model.table), np.array(model.w), sum(losses)])
+    for other in weights[1:]:
+        for a, b in zip(other, weights[0]):
+            np.testing.assert_allclose(a, b, rtol=1e-6)
+
+
+def test_a_task_without_observed_rows_changes_nothing():
+    model = Linear()
+    batch = _batch([2, 3], [1.0, 0.0], [7.0, 8.0], [0.0, 0.0], [0.0, 0.0])
+    np.testing.assert_array_equal(_step(model).run(iter([batch]), 1), [0.0, 0.0])
+    np.testing.assert_array_equal(np.array(model.table), np.ones(6))
+
+
+def test_unknown_strategy():
+    with pytest.raises(ValueError, match=r"--strategy should be one of .*Received: 'tpu'"):
+        make_strategy("tpu")
