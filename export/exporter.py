@@ -1,0 +1,98 @@
+"""From a training run to a verified version of an exported model."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+
+from dtrn_tf.schema import Schema
+from dtrn_tf.training.run_directory import load_run
+from export.model_card import model_card
+from export.real_records import real_records
+from export.sample_records import sample_records
+from export.saved_model import write_saved_model
+from export.signatures import build_signatures
+from export.verification import BATCH_SIZES, TOLERANCE, verify, write_expected
+from export.versions import (check_version_is_free, model_directory, publish,
+                             staging_directory)
+
+# What a run directory says about its model; `evaluation` holds metrics per split.
+_RUN_FILES = ("schema.yaml", "flags.txt", "versions.json", "statistics.json", "metrics.json",
+              "evaluation")
+# Real records lack some of what a server meets (unknown ids, NaN): these many are made up.
+_MADE_UP = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """A version that is visible to servers.
+
+    Args:
+        path: EXPORT_DIR/MODEL_NAME/VERSION.
+        signatures: Names of its signatures.
+        difference: Largest difference of an output to the Keras model.
+    """
+
+    path: str
+    signatures: tuple[str, ...]
+    difference: float
+
+
+def export_run(
+    run_dir: str, export_dir: str, model_name: str, *,
+    version: int | None = None, data_dir: str | None = None,
+) -> Exported:
+    """Writes the best model of a run as the next version of a model, verified or not at all.
+
+    Args:
+        run_dir: Written by `pipelines.train`.
+        export_dir: Where models lie; made if absent.
+        model_name: Sub-directory of the model's versions.
+        version: The version's number; by default the next free one.
+        data_dir: Take test records from here for the verification, besides made-up ones.
+
+    Raises:
+        UserError: The run, records, name or version do not do, or the verification failed; no
+            version is written.
+    """
+    model, preprocessing, schema = load_run(run_dir)
+    signatures = build_signatures(model, preprocessing, schema)
+    records = verification_records(schema, run_dir, data_dir)
+    directory = model_directory(export_dir, model_name)
+    check_version_is_free(directory, version)
+    with staging_directory(directory) as staging:
+        saved_model = os.path.join(staging, "saved_model")
+        expected = os.path.join(staging, "expected.npz")
+        write_saved_model(saved_model, signatures, preprocessing)
+        write_expected(expected, model, preprocessing, schema, records)
+        difference = verify(saved_model, expected)
+        card = model_card(schema, model_name, difference, TOLERANCE, BATCH_SIZES)
+        _write_extra_assets(saved_model, run_dir, card)
+        path = publish(saved_model, directory, version)
+    return Exported(path=path, signatures=tuple(signatures), difference=difference)
+
+
+def verification_records(schema: Schema, run_dir: str, data_dir: str | None) -> list[bytes]:
+    """As many records as the largest batch: real ones if there are any, then made-up ones.
+
+    Raises:
+        DataError: The data directory has no test records, or they do not fit the schema.
+    """
+    wanted = max(BATCH_SIZES)
+    real = [] if data_dir is None else real_records(data_dir, schema, wanted - _MADE_UP)
+    return real + sample_records(schema, run_dir, wanted - len(real))
+
+
+def _write_extra_assets(saved_model: str, run_dir: str, card: str) -> None:
+    """What people want to know of a version; servers do not look at it."""
+    directory = os.path.join(saved_model, "assets.extra")
+    os.makedirs(directory)
+    for name in _RUN_FILES:
+        source, target = os.path.join(run_dir, name), os.path.join(directory, name)
+        if os.path.isdir(source):
+            shutil.copytree(source, target)
+        elif os.path.exists(source):
+            shutil.copyfile(source, target)
+    with open(os.path.join(directory, "README.md"), "w", encoding="utf-8") as file:
+        file.write(card)

@@ -1,0 +1,103 @@
+"""Proves that a SavedModel gives what the Keras model gives, in a process without the project."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from dtrn_tf.data.examples import parse_examples
+from dtrn_tf.errors import UserError
+from dtrn_tf.schema import Schema
+from export.signatures import EXAMPLES, Model, Preprocess, predictions, signature_tasks
+
+BATCH_SIZES = (1, 2, 1000)
+# Of a probability; the same operations on the same machine differ by the order of sums at most.
+TOLERANCE = 1e-6
+
+_SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "verify_saved_model.py")
+
+
+def write_expected(
+    path: str, model: Model, preprocessing: Preprocess, schema: Schema, records: Sequence[bytes]
+) -> None:
+    """Writes inputs and expected outputs of every signature at every batch size.
+
+    The outputs come the way of training: records -> parsing -> preprocessing -> model.
+
+    Args:
+        path: Of the .npz file; see `verify_saved_model.py` for its layout.
+        model: Maps preprocessed features to logits {task: [B]}.
+        preprocessing: Maps raw features to what the model takes.
+        schema: Of the records.
+        records: Serialized examples, as many as the largest batch.
+    """
+    tensors = {}
+    for size in BATCH_SIZES:
+        serialized = np.array(records[:size], object)
+        raw = parse_examples(tf.constant(serialized), schema, labels=False)
+        outputs = predictions(model, preprocessing, raw, schema.tasks)
+        for name, tasks in signature_tasks(schema).items():
+            inputs = {"examples": serialized} if name == EXAMPLES else dense_request(raw, schema)
+            where = f"batch of {size}/{name}"
+            tensors.update({f"{where}/inputs/{key}": value for key, value in inputs.items()})
+            tensors.update({f"{where}/outputs/{task.name}": outputs[task.name].numpy()
+                            for task in tasks})
+    files: dict[str, Any] = {name: _serialized(value) for name, value in tensors.items()}
+    np.savez(path, **files)
+
+
+def dense_request(raw: Mapping[str, Any], schema: Schema) -> dict[str, np.ndarray]:
+    """Raw features in the form of the dense signatures; behind a sequence stands a known id.
+
+    A merging server pads with whatever it has, so nothing may depend on it.
+    """
+    request = {f.name: raw[f.name].numpy() for f in schema.features}
+    for behavior in schema.behaviors:
+        for feature in behavior.features:
+            request[feature.name] = _padded(raw[feature.name])
+        lengths = raw[behavior.features[0].name].row_lengths()
+        request[behavior.length_name] = lengths.numpy().astype(np.int64)
+    return request
+
+
+def verify(saved_model: str, expected: str) -> float:
+    """Runs `verify_saved_model.py` in a fresh interpreter.
+
+    Returns:
+        The largest difference of an output.
+
+    Raises:
+        UserError: An output differs, or the model cannot be loaded or called.
+    """
+    # The CPU gives the reference, whatever this machine has.
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}
+    done = subprocess.run(
+        [sys.executable, "-I", _SCRIPT, os.path.abspath(saved_model), os.path.abspath(expected),
+         str(TOLERANCE)],
+        capture_output=True, text=True, env=environment, cwd=os.path.dirname(saved_model))
+    if done.returncode != 0:
+        said = f"{done.stderr}\n{done.stdout}".strip().splitlines()
+        reason = said[-1] if said else f"exit code {done.returncode}."
+        raise UserError("the exported model should give the outputs of the Keras model in a "
+                        f"process without this package. Received: {reason} Nothing was exported. "
+                        "Remedy: keep the model to TensorFlow operations whose state is in "
+                        "variables and lookup tables.")
+    return float(done.stdout.strip().splitlines()[-1])
+
+
+def _padded(sequences: Any) -> np.ndarray:
+    """[B, (L)] -> [B, L + 1], padded with the first id there is."""
+    ids = sequences.flat_values
+    width = tf.reduce_max(sequences.row_lengths()) + 1
+    padding = tf.concat([ids, tf.zeros([1], ids.dtype)], axis=0)[0]
+    return sequences.to_tensor(padding, shape=[None, width]).numpy()
+
+
+def _serialized(value: np.ndarray) -> np.ndarray:
+    return np.frombuffer(tf.make_tensor_proto(value).SerializeToString(), np.uint8)

@@ -1,0 +1,99 @@
+"""Version directories of an exported model: whole or not there at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+
+from dtrn_tf.errors import UserError
+
+# What rename(2) says of a directory that is there and not empty.
+_TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
+
+
+def model_directory(export_dir: str, model_name: str) -> str:
+    """Makes EXPORT_DIR/MODEL_NAME, where the versions lie.
+
+    Raises:
+        UserError: The name is no directory name, or the directory cannot be written.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", model_name):
+        raise UserError("--model_name should be letters, digits, '_', '.' and '-', and begin with "
+                        f"a letter or digit. Received: {model_name!r}.")
+    directory = os.path.join(export_dir, model_name)
+    try:
+        os.makedirs(directory, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--export_dir should be a directory that can be written. "
+                        f"Received: {directory}: {error.strerror}.") from error
+    return directory
+
+
+@contextlib.contextmanager
+def staging_directory(directory: str) -> Iterator[str]:
+    """A directory beside the versions, to write a version in and rename it from.
+
+    Its name is not a number, so that a server does not look into it. It is removed at the end; if
+    the process is killed it stays, and may be deleted at any time.
+
+    Raises:
+        UserError: The directory cannot be written.
+    """
+    try:
+        path = tempfile.mkdtemp(prefix=".incomplete-", dir=directory)
+    except OSError as error:
+        raise UserError(f"--export_dir should be a directory that can be written. "
+                        f"Received: {directory}: {error.strerror}.") from error
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def check_version_is_free(directory: str, version: int | None) -> None:
+    """Says before the work that a chosen version is taken.
+
+    Raises:
+        UserError: It is.
+    """
+    if version is not None and os.path.lexists(os.path.join(directory, str(version))):
+        raise UserError(f"--version should be a number that is not taken. Received: {version}, "
+                        f"but {os.path.join(directory, str(version))} exists. "
+                        "Remedy: leave the flag out to take the next free number.")
+
+
+def publish(source: str, directory: str, version: int | None = None) -> str:
+    """Renames a finished directory to its version; of two that race each gets its own number.
+
+    Args:
+        source: What becomes the version; not empty, on the same file system.
+        directory: Where the versions lie.
+        version: The number; by default one above the highest.
+
+    Returns:
+        The path of the version.
+
+    Raises:
+        UserError: The chosen number is taken.
+    """
+    while True:
+        check_version_is_free(directory, version)
+        number = next_version(directory) if version is None else version
+        target = os.path.join(directory, str(number))
+        try:
+            # Fails if another exporter was faster: a directory that is not empty is never replaced.
+            os.rename(source, target)
+            return target
+        except OSError as error:
+            if error.errno not in _TAKEN:
+                raise
+
+
+def next_version(directory: str) -> int:
+    """One above the highest number among the names in the directory, or 1."""
+    return 1 + max((int(name) for name in os.listdir(directory) if name.isdecimal()), default=0)
