@@ -42,7 +42,9 @@ unit: $(VENV)/.test-installed
 	$(BIN)/python -m pytest
 
 doctest: $(VENV)/.test-installed
-	$(BIN)/python -m pytest --doctest-modules dtrn_tf pipelines export
+	$(BIN)/python -m pytest --doctest-modules dtrn_tf export
+	# Programs define flags of the same names: one at a time.
+	$(BIN)/python -m pytest --doctest-modules pipelines/study.py
 
 # A second process: layers and models under Keras 2, and inside a tensorflow-recommenders model.
 legacy: $(VENV)/.test-installed

@@ -1,0 +1,67 @@
+"""Turns interaction logs into records: python -m pipelines.prepare --flagfile=FILE"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from absl import flags
+from tqdm import tqdm
+
+from dtrn_tf import program  # First: it quietens TensorFlow's start.
+from dtrn_tf.data.preparation import prepare
+from dtrn_tf.data.prepare_spec import load_prepare_spec
+from dtrn_tf.data.record_writer import check_target
+from dtrn_tf.data.sources import open_source
+
+_SPEC = flags.DEFINE_string("spec", None, "YAML file that says what to make of which tables.",
+                            required=True)
+_SOURCE_DIR = flags.DEFINE_string("source_dir", None, "Directory with the tables; not for the "
+                                  "synthetic world.")
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "Directory to make.", required=True)
+_NUM_SHARDS = flags.DEFINE_integer("num_shards", 4, "Files per split.", lower_bound=1)
+_GZIP = flags.DEFINE_boolean("gzip", False, "Compress the files.")
+_SEED = flags.DEFINE_integer("seed", 0, "Of the order of rows and of the synthetic world; equal "
+                             "seeds give equal files.", lower_bound=0)
+_OVERWRITE = flags.DEFINE_boolean("overwrite", False, "Replace --data_dir if it exists.")
+_NUM_USERS = flags.DEFINE_integer("num_users", 0, "Users of the synthetic world; 0 for as many "
+                                  "as the spec says.", lower_bound=0)
+_USERS_PER_CHUNK = flags.DEFINE_integer("users_per_chunk", 4096, "Users whose records are held in "
+                                        "memory and shuffled at a time.", lower_bound=1)
+
+
+def main() -> None:
+    spec = load_prepare_spec(_SPEC.value)
+    # Before the tables are read, so that a mistake shows at once.
+    check_target(_DATA_DIR.value, _OVERWRITE.value, marker="schema.yaml")
+    source = open_source(spec, _SOURCE_DIR.value, seed=_SEED.value,
+                         num_users=_NUM_USERS.value or None,
+                         users_per_chunk=_USERS_PER_CHUNK.value)
+    with tqdm(total=source.num_users, unit=" users", desc="prepare") as bar:
+        summary = prepare(spec, source.chunks, _DATA_DIR.value, num_shards=_NUM_SHARDS.value,
+                          gzip=_GZIP.value, seed=_SEED.value, overwrite=_OVERWRITE.value,
+                          progress=bar.update)
+    print(summary_table(summary))
+    print(f"written: {_DATA_DIR.value}")
+
+
+def summary_table(summary: dict[str, Any]) -> str:
+    """Rows and positive rates per split and task, and the best possible AUC where it is known."""
+    rates = summary["positive_rates"]
+    tasks = list(next(iter(rates.values())))
+    lines = [["", "rows", *tasks]]
+    lines += [[split, f"{rows:,}", *(_percent(rates[split][task]) for task in tasks)]
+              for split, rows in summary["rows"].items()]
+    if "bayes_auc" in summary:
+        lines.append(["best AUC", "", *(f"{summary['bayes_auc'][t]:.4f}" for t in tasks)])
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    return "\n".join("  ".join([line[0].ljust(widths[0])]
+                               + [cell.rjust(w) for cell, w in zip(line[1:], widths[1:])])
+                     for line in lines)
+
+
+def _percent(rate: float | None) -> str:
+    return "none" if rate is None else f"{rate:.2%}"
+
+
+if __name__ == "__main__":
+    program.run(main)

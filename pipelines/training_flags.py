@@ -1,0 +1,112 @@
+"""Training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+from absl import flags
+
+from dtrn_tf.data.preprocessing import Preprocessing
+from dtrn_tf.data.reader import read_records
+from dtrn_tf.data.record_count import count_records
+from dtrn_tf.data.statistics import load_statistics
+from dtrn_tf.errors import UserError
+from dtrn_tf.evaluation import Results, compile_forward, evaluate, predict
+from dtrn_tf.optimizers import OPTIMIZER_NAMES, PairedOptimizer, make_optimizer
+from dtrn_tf.schema import Schema
+from dtrn_tf.training import RunDirectory, Selection, Trainer, TrainStep, make_strategy
+from dtrn_tf.training.strategy import STRATEGY_NAMES
+from pipelines.model_flags import build_model
+
+_STRATEGY = flags.DEFINE_enum(
+    "strategy", "auto", STRATEGY_NAMES,
+    "`cpu`: one CPU; `mirrored`: all GPUs; `auto`: what this machine has.")
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of weights, shuffling and dropout.")
+_EPOCHS = flags.DEFINE_float("epochs", 1.0, "Passes over the training records.", lower_bound=0.0)
+_BATCH_SIZE = flags.DEFINE_integer(
+    "batch_size", 512, "Rows of a global batch, over all devices.", lower_bound=1)
+_SHUFFLE_BUFFER = flags.DEFINE_integer(
+    "shuffle_buffer", 100_000, "Records held to shuffle; 0 reads in order.", lower_bound=0)
+_EMBEDDING_OPTIMIZER = flags.DEFINE_enum(
+    "embedding_optimizer", "adam", OPTIMIZER_NAMES, "Optimiser of the embedding tables.")
+_EMBEDDING_LEARNING_RATE = flags.DEFINE_float(
+    "embedding_learning_rate", 6e-3, "Learning rate of the embedding tables.", lower_bound=0.0)
+_DENSE_OPTIMIZER = flags.DEFINE_enum(
+    "dense_optimizer", "adam", OPTIMIZER_NAMES, "Optimiser of all other weights.")
+_DENSE_LEARNING_RATE = flags.DEFINE_float(
+    "dense_learning_rate", 2e-3, "Learning rate of all other weights.", lower_bound=0.0)
+_EVAL_EVERY = flags.DEFINE_integer(
+    "eval_every", 0, "Steps between evaluations on the valid split; 0: once an epoch.",
+    lower_bound=0)
+_EVAL_BATCH_SIZE = flags.DEFINE_integer(
+    "eval_batch_size", 4096, "Rows of a batch in evaluation.", lower_bound=1)
+_CHECKPOINT_EVERY = flags.DEFINE_integer(
+    "checkpoint_every", 1000, "Steps between checkpoints.", lower_bound=1)
+_STEPS_PER_CALL = flags.DEFINE_integer(
+    "steps_per_call", 20, "Steps in one graph call; between calls the progress line moves.",
+    lower_bound=1)
+_SELECTION_METRIC = flags.DEFINE_string(
+    "selection_metric", "mean_auc",
+    "Validation metric that chooses the best model: mean_METRIC or TASK/METRIC, e.g. like/auc.")
+_PATIENCE = flags.DEFINE_integer(
+    "patience", 0, "Stop after this many evaluations without a better one; 0 never stops.",
+    lower_bound=0)
+
+
+def build_trainer(schema: Schema, shards: dict[str, list[str]], run: RunDirectory) -> Trainer:
+    """Everything that the flags describe, ready to train; reads flags, so only programs call it.
+
+    Args:
+        schema: What the records hold.
+        shards: Record files of the splits `train` and `valid`.
+        run: Holds vocabularies and statistics, and takes all that training writes.
+    """
+    tf.keras.utils.set_random_seed(_SEED.value)
+    strategy = make_strategy(_STRATEGY.value)
+    batch_size = _per_replica(_BATCH_SIZE.value, strategy)
+    preprocessing = Preprocessing(schema, run.path)
+    train = read_records(shards["train"], schema, preprocessing, batch_size=batch_size,
+                         shuffle_buffer=_SHUFFLE_BUFFER.value, seed=_SEED.value, repeat=True)
+    with strategy.scope():
+        model = build_model(schema, load_statistics(run.file("statistics.json")).base_rates)
+        model.build(None)
+        optimizer = _make_optimizer(model)
+    steps_per_epoch = count_records(shards["train"]) / _BATCH_SIZE.value
+    total_steps = round(_EPOCHS.value * steps_per_epoch)
+    if total_steps == 0:
+        raise UserError(f"--epochs should make at least one step of --batch_size="
+                        f"{_BATCH_SIZE.value} rows. Received: --epochs={_EPOCHS.value}.")
+    return Trainer(
+        model=model, step=TrainStep(model, optimizer, schema, strategy), optimizer=optimizer,
+        iterator=iter(train), evaluate=_validation(model, schema, shards["valid"], preprocessing),
+        selection=Selection(_SELECTION_METRIC.value, _PATIENCE.value), run=run,
+        batch_size=_BATCH_SIZE.value, total_steps=total_steps,
+        eval_every=_EVAL_EVERY.value or max(1, round(steps_per_epoch)),
+        checkpoint_every=_CHECKPOINT_EVERY.value, steps_per_call=_STEPS_PER_CALL.value)
+
+
+def _validation(model: Any, schema: Schema, files: list[str],
+                preprocessing: Preprocessing) -> Callable[[], Results]:
+    """Evaluates the model on the valid split; traced once for all evaluations."""
+    valid = read_records(files, schema, preprocessing, batch_size=_EVAL_BATCH_SIZE.value)
+    forward = compile_forward(model, valid)
+    return lambda: evaluate(predict(model, valid, forward=forward), schema)
+
+
+def _per_replica(batch_size: int, strategy: Any) -> int:
+    replicas = strategy.num_replicas_in_sync
+    if batch_size % replicas:
+        raise UserError(f"--batch_size should be a multiple of the {replicas} devices. "
+                        f"Received: {batch_size}.")
+    return batch_size // replicas
+
+
+def _make_optimizer(model: Any) -> PairedOptimizer:
+    tables = model.embedding_tables
+    names = {id(table) for table in tables}
+    return PairedOptimizer(
+        make_optimizer(_EMBEDDING_OPTIMIZER.value, _EMBEDDING_LEARNING_RATE.value),
+        make_optimizer(_DENSE_OPTIMIZER.value, _DENSE_LEARNING_RATE.value),
+        tables, [v for v in model.trainable_variables if id(v) not in names])

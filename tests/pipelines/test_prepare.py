@@ -1,0 +1,91 @@
+import os
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+import yaml
+
+from dtrn_tf.data.reader import list_shards
+from dtrn_tf.schema import load_schema
+from pipelines.prepare import summary_table
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+SPEC = yaml.safe_load("""
+source: tables
+tables: {interactions: log.csv}
+splits: {train_until: 1970-01-01, valid_until: 1970-01-02}
+behaviors: {seen: []}
+sequences: [{behavior: seen, max_length: 3}]
+features: [{name: item, table: interactions, column: item_id, level: candidate}]
+tasks: [{name: click, label: click}]
+""")
+
+
+def run(*flags):
+    done = subprocess.run([sys.executable, "-m", "pipelines.prepare", *flags], cwd=ROOT,
+                          capture_output=True, text=True, timeout=300)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture
+def log_dir(tmp_path):
+    directory = tmp_path / "log"
+    directory.mkdir()
+    pd.DataFrame({"user_id": [1, 1, 1], "item_id": [2, 3, 2], "timestamp": [5, 86_405, 172_805],
+                  "click": [0, 1, 1]}).to_csv(directory / "log.csv", index=False)
+    (directory / "spec.yaml").write_text(yaml.safe_dump(SPEC))
+    return directory
+
+
+def test_table():
+    table = summary_table({
+        "rows": {"train": 12345, "valid": 7}, "bayes_auc": {"click": 0.75, "buy": 0.8},
+        "positive_rates": {"train": {"click": 0.5, "buy": 0.0123},
+                           "valid": {"click": 1.0, "buy": None}}})
+    assert [line.split() for line in table.splitlines()] == [
+        ["rows", "click", "buy"], ["train", "12,345", "50.00%", "1.23%"],
+        ["valid", "7", "100.00%", "none"], ["best", "AUC", "0.7500", "0.8000"]]
+    assert len({len(line) for line in table.splitlines()}) == 1
+
+
+@pytest.mark.slow
+def test_the_synthetic_world(tmp_path):
+    target = tmp_path / "data"
+    code, out, err = run("--flagfile=configs/synthetic/prepare.flags", f"--data_dir={target}",
+                         "--num_users=300", "--num_shards=3", "--gzip")
+    assert code == 0, err
+    assert "300/300" in err and "best AUC" in out and f"written: {target}" in out
+    assert len(list_shards(str(target), "valid")) == 3
+    assert load_schema(target / "schema.yaml").task_names == ("click", "like", "buy")
+
+
+@pytest.mark.slow
+def test_generic_tables_and_mistakes(log_dir, tmp_path):
+    target = tmp_path / "data"
+    flags = [f"--spec={log_dir}/spec.yaml", f"--data_dir={target}"]
+    code, out, err = run(*flags, f"--source_dir={log_dir}")
+    assert code == 0, err
+    assert [line.split()[:2] for line in out.splitlines()[1:4]] == [
+        ["train", "1"], ["valid", "1"], ["test", "1"]]
+    code, _, err = run(*flags, f"--source_dir={log_dir}")
+    assert code == 1 and f"error: {target}: should not exist yet." in err
+    os.rename(log_dir / "log.csv", log_dir / "gone.csv")
+    code, _, err = run(*flags, f"--source_dir={log_dir}", "--overwrite")
+    assert code == 1 and "log.csv: should be a readable Parquet or CSV file" in err
+    assert "Traceback" not in err and (target / "schema.yaml").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("flags, message", [
+    (["--spec=absent.yaml", "--data_dir=x"], "error: absent.yaml: the prepare spec should be a"),
+    (["--spec=configs/kuairand/prepare.yaml", "--data_dir=x"], "error: --source_dir should be"),
+    (["--spec=configs/kuairand/prepare.yaml", "--data_dir=x", "--source_dir=tests"],
+     "error: tests: should hold KuaiRand as interactions.parquet, or as the official"),
+    (["--spec=configs/synthetic/prepare.yaml", "--data_dir=x", "--num_users=-1"], "num_users"),
+    (["--data_dir=x"], "spec"),
+])
+def test_one_clear_error(flags, message):
+    code, _, err = run(*flags)
+    assert code == 1 and message in err and "Traceback" not in err
+    assert not os.path.exists(os.path.join(ROOT, "x"))

@@ -1,0 +1,172 @@
+"""pipelines.train as users start it: real processes."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from helpers import small_row, small_schema, write_records, write_small_data
+
+from dtrn_tf.data.examples import encode_example
+from dtrn_tf.training import load_run
+
+pytestmark = pytest.mark.slow
+FLAGS = ["--batch_size=4", "--epochs=5", "--eval_every=6", "--shuffle_buffer=30", "--units=5",
+         "--num_experts=2", "--refinement_units=3", "--feedforward_units=7", "--checkpoint_every=4",
+         "--dropout=0.2", "--seed=3", "--strategy=cpu"]
+
+
+def _command(data_dir, run_dir, *more):
+    return [sys.executable, "-m", "pipelines.train", f"--data_dir={data_dir}",
+            f"--run_dir={run_dir}", *FLAGS, *more]
+
+
+def _train(data_dir, run_dir, *more):
+    return subprocess.run(_command(data_dir, run_dir, *more), capture_output=True, text=True)
+
+
+def _weights(run_dir):
+    return load_run(str(run_dir))[0].get_weights()
+
+
+@pytest.fixture(scope="module")
+def run_dir(small_data, tmp_path_factory):
+    path = tmp_path_factory.mktemp("runs") / "whole"
+    done = _train(small_data, path)
+    assert done.returncode == 0, done.stderr
+    assert "starting" in done.stdout and "python -m pipelines.evaluate --run_dir=" in done.stdout
+    return path
+
+
+def test_the_run_directory_holds_what_was_run_and_what_came_out(run_dir):
+    assert {"flags.txt", "schema.yaml", "statistics.json", "versions.json", "vocabularies",
+            "metrics.json", "best", "checkpoints", "tensorboard"} == set(os.listdir(run_dir))
+    assert "--seed=3\n" in (run_dir / "flags.txt").read_text()
+    metrics = json.loads((run_dir / "metrics.json").read_text())
+    assert metrics["steps"] == 29  # 5 passes over 23 rows, 4 a step
+    assert set(metrics["valid"]) == {"click", "order", "long_view", "rating"}
+    assert metrics["step"] == metrics["best_step"] and metrics["valid"]["click"]["rows"] == 23
+
+
+def test_the_same_command_again_has_nothing_to_do(run_dir, small_data):
+    before = _weights(run_dir)
+    done = _train(small_data, run_dir)
+    assert done.returncode == 0 and "at step 29" in done.stdout
+    for a, b in zip(_weights(run_dir), before):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_killed_and_started_again_ends_as_if_nothing_happened(run_dir, small_data, tmp_path):
+    """SIGKILL, then the same command: equal flags and seed give equal weights and metrics."""
+    path = tmp_path / "killed"
+    process = subprocess.Popen(_command(small_data, path, "--steps_per_call=1"),
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not (path / "checkpoints" / "ckpt-4.index").exists():
+        assert process.poll() is None, "training ended before it could be killed"
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (path / "metrics.json").exists()
+    done = _train(small_data, path, "--steps_per_call=1")
+    assert done.returncode == 0, done.stderr
+    assert "resuming" in done.stdout
+    after = json.loads((path / "metrics.json").read_text())
+    assert after["valid"] == json.loads((run_dir / "metrics.json").read_text())["valid"]
+    for a, b in zip(_weights(path), _weights(run_dir)):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_overwrite_begins_anew(small_data, run_dir, tmp_path):
+    path = tmp_path / "copy"
+    shutil.copytree(run_dir, path)
+    refused = _train(small_data, path, "--dropout=0.1")
+    assert refused.returncode == 1
+    assert "a run goes on only with its own flags. Received: was --dropout=0.2; now --dropout=0.1" \
+        in refused.stderr
+    done = _train(small_data, path, "--dropout=0.1", "--overwrite", "--epochs=1")
+    assert done.returncode == 0 and "at step 0" in done.stdout
+
+
+def _no_data(path):
+    shutil.rmtree(path)
+    return "should be a readable YAML file"
+
+
+def _no_split(path):
+    shutil.rmtree(path / "valid")
+    return "valid: should be a readable directory of record files"
+
+
+def _empty_split(path):
+    for name in os.listdir(path / "train"):
+        os.remove(path / "train" / name)
+    return "train: should hold at least one *.tfrecord or *.tfrecord.gz file. Received: none"
+
+
+def _other_schema(path):
+    text = (path / "schema.yaml").read_text()
+    (path / "schema.yaml").write_text(text.replace("label: is_click", "label: is_clicked"))
+    return "'is_clicked'"
+
+
+def _wrong_type(path):
+    text = (path / "schema.yaml").read_text()
+    (path / "schema.yaml").write_text(text.replace("label: is_click", "label: age"))
+    return "'age'"
+
+
+def _bad_label(path):
+    schema = small_schema()
+    write_records(path / "train" / "part-00001-of-00003.tfrecord",
+                  [encode_example(small_row(n, is_click=2 if n == 5 else 1), schema)
+                   for n in range(8)])
+    return "'is_click'"
+
+
+def _cut_file(path):
+    file = path / "train" / "part-00002-of-00003.tfrecord"
+    file.write_bytes(file.read_bytes()[:-7])
+    return "part-00002-of-00003.tfrecord"
+
+
+@pytest.mark.parametrize("spoil", [_no_data, _no_split, _empty_split, _other_schema, _wrong_type,
+                                   _bad_label, _cut_file])
+def test_bad_data_is_one_clear_error_and_nothing_half_written(spoil, tmp_path):
+    data = tmp_path / "data"
+    write_small_data(data)
+    expected = spoil(data)
+    done = _train(data, tmp_path / "run")
+    assert done.returncode == 1
+    lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1 and expected in lines[0], done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "run" / "metrics.json").exists()
+    assert not (tmp_path / "run" / "best").exists()
+
+
+@pytest.mark.parametrize("flag, text", [
+    ("--network=mmmoe", "value should be one of <shared_bottom|mmoe|ple>"),
+    ("--selection_metric=click/aucc", "--selection_metric should be mean_METRIC or TASK/METRIC"),
+    ("--units=64,x", "--units should be whole numbers >= 1, separated by commas. Received: 64,x."),
+    ("--epochs=0", "--epochs should make at least one step"),
+])
+def test_bad_flag_values(flag, text, small_data, tmp_path):
+    done = _train(small_data, tmp_path / "run", flag)
+    assert done.returncode == 1 and text in done.stderr and "Traceback" not in done.stderr
+
+
+def test_gzip_mirrored_and_every_network(tmp_path):
+    data = write_small_data(tmp_path / "data", suffix=".tfrecord.gz")
+    for number, network in enumerate(("shared_bottom", "ple")):
+        done = _train(data, tmp_path / f"run{number}", f"--network={network}",
+                      "--strategy=mirrored", "--interest=shared", "--refinement=element",
+                      "--pooling=target", "--epochs=1")
+        assert done.returncode == 0, done.stderr
+        model, _, _ = load_run(str(tmp_path / f"run{number}"))
+        assert isinstance(model, tf.keras.Model)
