@@ -117,7 +117,7 @@ def _flag_help(flag: flags.Flag) -> str:
 
 def _required() -> set[str]:
     return {flag.name for module in flags.FLAGS.flags_by_module_dict().values() for flag in module
-            if flag.validators and flag.default is None}
+            if any("must have a value" in validator.message for validator in flag.validators)}
 
 
 def _is_ours(module: str) -> bool:

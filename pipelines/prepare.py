@@ -8,10 +8,10 @@ from absl import flags
 from tqdm import tqdm
 
 from dtrn_tf import program  # First: it quietens TensorFlow's start.
-from dtrn_tf.data.preparation import prepare
-from dtrn_tf.data.prepare_spec import load_prepare_spec
-from dtrn_tf.data.record_writer import check_target
-from dtrn_tf.data.sources import open_source
+from dtrn_tf.data.preparation.prepare import prepare
+from dtrn_tf.data.preparation.prepare_spec import load_prepare_spec
+from dtrn_tf.data.preparation.record_writer import check_target
+from dtrn_tf.data.preparation.sources import open_source
 
 _SPEC = flags.DEFINE_string("spec", None, "YAML file that says what to make of which tables.",
                             required=True)

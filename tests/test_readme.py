@@ -40,7 +40,7 @@ def test_schema_of_the_documentation_is_one():
 def test_prepare_spec_of_the_documentation_is_one():
     import yaml
 
-    from dtrn_tf.data.prepare_spec import PrepareSpec
+    from dtrn_tf.data.preparation.prepare_spec import PrepareSpec
 
     block = re.search(r"```yaml\n(.*?)```", (ROOT / "docs" / "prepare.md").read_text(), re.DOTALL)
     assert PrepareSpec.from_dict(yaml.safe_load(block[1])).source == "tables"

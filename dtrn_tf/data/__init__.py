@@ -1,1 +1,1 @@
-"""Data: prepare tables into records, read records into batches."""
+"""Data: records to tensors here, logs to records in `preparation`."""

@@ -61,7 +61,8 @@ def encode_example(row: Mapping[str, Any], schema: Schema) -> bytes:
     if len(row) != len(schema.record_features):
         raise DataError(f"a row should hold {_names(schema)} and nothing else. "
                         f"Received too: {sorted(set(row) - set(_names(schema)))}.")
-    return example.SerializeToString()
+    # Deterministic, because equal rows should be equal bytes: maps have no order of their own.
+    return example.SerializeToString(deterministic=True)
 
 
 def feature_spec(schema: Schema, labels: bool = True, group: bool = False) -> dict[str, Any]:

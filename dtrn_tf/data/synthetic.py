@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from dtrn_tf import checks
-from dtrn_tf.data.prepare_spec import PrepareSpec
-from dtrn_tf.data.tables import Tables
+from dtrn_tf.data.preparation.prepare_spec import PrepareSpec
+from dtrn_tf.data.preparation.tables import Tables
 from dtrn_tf.errors import SchemaError
 
 BEHAVIORS = ("clicked", "liked", "bought")

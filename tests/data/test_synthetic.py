@@ -8,10 +8,10 @@ import pytest
 import tensorflow as tf
 from sklearn.metrics import roc_auc_score
 
-from dtrn_tf.data.preparation import prepare
-from dtrn_tf.data.prepare_spec import load_prepare_spec
+from dtrn_tf.data.preparation.prepare import prepare
+from dtrn_tf.data.preparation.prepare_spec import load_prepare_spec
 from dtrn_tf.data.synthetic import BEHAVIORS, LIKENESS, MEMORY, TASKS, SyntheticWorld, load_world
-from dtrn_tf.data.tables import Tables
+from dtrn_tf.data.preparation.tables import Tables
 from dtrn_tf.errors import SchemaError
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))

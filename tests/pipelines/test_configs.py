@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from dtrn_tf.data.prepare_spec import load_prepare_spec
+from dtrn_tf.data.preparation.prepare_spec import load_prepare_spec
 
 ROOT = pathlib.Path(__file__).parents[2]
 FLAGFILES = sorted((ROOT / "configs").rglob("*.flags"))
@@ -35,7 +35,7 @@ def test_specs_load(path):
 def test_variants_of_the_study_differ():
     lines = _lines(ROOT / "configs" / "kuairand" / "study.flags")
     variants = [line for line in lines if line.startswith("--variant=")]
-    assert len(variants) == len({line.partition(": ")[2] for line in variants}) == 6
+    assert len(variants) == len({line.partition(": ")[2] for line in variants}) == 8
 
 
 @pytest.mark.slow

@@ -1,6 +1,6 @@
 import numpy as np
 
-from dtrn_tf.data.buckets import log_bucket, rate_bucket
+from dtrn_tf.data.preparation.buckets import log_bucket, rate_bucket
 
 
 def test_log_buckets():

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from dtrn_tf.data.buckets import log_bucket
-from dtrn_tf.data.history import UNKNOWN_TIME
-from dtrn_tf.data.prepare_spec import Columns, Feature
+from dtrn_tf.data.preparation.buckets import log_bucket
+from dtrn_tf.data.preparation.history import UNKNOWN_TIME
+from dtrn_tf.data.preparation.prepare_spec import Columns, Feature
 from dtrn_tf.errors import DataError
 
 # Ids that stand for "no value": never in a vocabulary, so they become out of vocabulary.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dtrn_tf.data.ragged import flat_ranges
+from dtrn_tf.data.preparation.ragged import flat_ranges
 
 # Time of an event that happened before all timed ones, nobody knows when.
 UNKNOWN_TIME = np.iinfo(np.int64).min

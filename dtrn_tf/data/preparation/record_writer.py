@@ -91,10 +91,8 @@ class RecordWriter:
         self._stack.close()
 
     def write(self, split: str, shard: int, record: bytes) -> None:
-        """Appends one record, its features sorted by name, to a shard."""
-        # The serializer leaves map entries in any order; equal records should be equal bytes.
-        ordered = tf.train.Example.FromString(record).SerializeToString(deterministic=True)
-        self._writers[split, shard].write(ordered)
+        """Appends one record to a shard."""
+        self._writers[split, shard].write(record)
 
 
 def shards_of(users: np.ndarray, num_shards: int, seed: int) -> np.ndarray:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from dtrn_tf.data.buckets import log_bucket, rate_bucket
-from dtrn_tf.data.columns import (
+from dtrn_tf.data.preparation.buckets import log_bucket, rate_bucket
+from dtrn_tf.data.preparation.columns import (
     any_positive, encode, key_ids, local_hours, lookup, to_milliseconds, with_missing,
 )
-from dtrn_tf.data.history import UNKNOWN_TIME, past_counts, past_gaps, past_windows, window_ages
-from dtrn_tf.data.prehistory import prehistory_events
-from dtrn_tf.data.prepare_spec import RECENCY, Feature, PastStatistic, PrepareSpec, Sequence
-from dtrn_tf.data.ragged import Ragged
-from dtrn_tf.data.tables import Tables
+from dtrn_tf.data.preparation.history import (
+    UNKNOWN_TIME, past_counts, past_gaps, past_windows, window_ages,
+)
+from dtrn_tf.data.preparation.prehistory import prehistory_events
+from dtrn_tf.data.preparation.prepare_spec import (
+    RECENCY, Feature, PastStatistic, PrepareSpec, Sequence,
+)
+from dtrn_tf.data.preparation.ragged import Ragged
+from dtrn_tf.data.preparation.tables import Tables
 from dtrn_tf.errors import DataError
 
 NUM_RECENCY_BUCKETS = 33

@@ -16,8 +16,8 @@ import os
 import numpy as np
 import pandas as pd
 
-from dtrn_tf.data.prepare_spec import PrepareSpec
-from dtrn_tf.data.tables import Tables, read_table
+from dtrn_tf.data.preparation.prepare_spec import PrepareSpec
+from dtrn_tf.data.preparation.tables import Tables, read_table
 from dtrn_tf.errors import DataError
 
 OFFICIAL_LOGS = ("log_standard_4_08_to_4_21_pure.csv", "log_standard_4_22_to_5_08_pure.csv")

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from dtrn_tf.data.prepare_spec import Columns, PrepareSpec
+from dtrn_tf.data.preparation.prepare_spec import Columns, PrepareSpec
 from dtrn_tf.errors import DataError
 
 

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
-from dtrn_tf.data.history import UNKNOWN_TIME, past_counts, past_gaps, past_windows, window_ages
+from dtrn_tf.data.preparation.history import (
+    UNKNOWN_TIME, past_counts, past_gaps, past_windows, window_ages,
+)
 
 
 def loop(times, occurred, max_length, users):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from dtrn_tf.data.expected_auc import ExpectedAuc
+from dtrn_tf.data.preparation.expected_auc import ExpectedAuc
 
 
 def test_hand_numbers():

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from dtrn_tf.data.events import NUM_RECENCY_BUCKETS
-from dtrn_tf.data.prepare_spec import RECENCY, Feature, PrepareSpec, Sequence
-from dtrn_tf.data.rows import Rows
-from dtrn_tf.data.ragged import Ragged
+from dtrn_tf.data.preparation.events import NUM_RECENCY_BUCKETS
+from dtrn_tf.data.preparation.prepare_spec import RECENCY, Feature, PrepareSpec, Sequence
+from dtrn_tf.data.preparation.rows import Rows
+from dtrn_tf.data.preparation.ragged import Ragged
 from dtrn_tf.errors import SchemaError
 from dtrn_tf.schema import (
     BehaviorSequence, CategoricalFeature, GroupKey, NumericFeature, Schema, SequenceFeature,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from dtrn_tf.data.kuairand import OFFICIAL_ITEMS, OFFICIAL_LOGS, OFFICIAL_USERS
+from dtrn_tf.data.preparation.kuairand import OFFICIAL_ITEMS, OFFICIAL_LOGS, OFFICIAL_USERS
 
 FEEDBACK = ("is_click", "is_like", "is_follow", "is_comment", "is_forward", "is_hate", "long_view",
             "is_profile_enter")

@@ -1,6 +1,6 @@
 import numpy as np
 
-from dtrn_tf.data.ragged import Ragged, flat_ranges
+from dtrn_tf.data.preparation.ragged import Ragged, flat_ranges
 
 
 def test_take_equals_a_list_of_lists():

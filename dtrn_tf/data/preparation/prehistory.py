@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from dtrn_tf.data.columns import key_ids, lookup, to_milliseconds
-from dtrn_tf.data.history import UNKNOWN_TIME
-from dtrn_tf.data.prepare_spec import PrepareSpec
+from dtrn_tf.data.preparation.columns import key_ids, lookup, to_milliseconds
+from dtrn_tf.data.preparation.history import UNKNOWN_TIME
+from dtrn_tf.data.preparation.prepare_spec import PrepareSpec
 from dtrn_tf.errors import DataError
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dtrn_tf.data.columns import MISSING_INTEGER, MISSING_STRING
-from dtrn_tf.data.expected_auc import ExpectedAuc
-from dtrn_tf.data.ragged import Ragged
-from dtrn_tf.data.rows import Rows
+from dtrn_tf.data.preparation.columns import MISSING_INTEGER, MISSING_STRING
+from dtrn_tf.data.preparation.expected_auc import ExpectedAuc
+from dtrn_tf.data.preparation.ragged import Ragged
+from dtrn_tf.data.preparation.rows import Rows
 from dtrn_tf.data.statistics import Moments, Statistics
 from dtrn_tf.errors import DataError
 from dtrn_tf.schema import Schema, Task

@@ -5,9 +5,11 @@ import pandas as pd
 import pytest
 from test_prepare_spec import CONFIG
 
-from dtrn_tf.data.prepare_spec import PrepareSpec
-from dtrn_tf.data.sources import open_source
-from dtrn_tf.data.tables import Tables, chunks_of_users, load_tables, merge_duplicates, read_table
+from dtrn_tf.data.preparation.prepare_spec import PrepareSpec
+from dtrn_tf.data.preparation.sources import open_source
+from dtrn_tf.data.preparation.tables import (
+    Tables, chunks_of_users, load_tables, merge_duplicates, read_table,
+)
 from dtrn_tf.errors import DataError
 
 SPEC = PrepareSpec.from_dict(CONFIG)

@@ -1,17 +1,18 @@
 import os
+import pathlib
 
 import numpy as np
 import pandas as pd
 import pytest
 from kuairand_files import DAY, END_OF_TRAIN, write_official, write_parquet
 
-from dtrn_tf.data.kuairand import OFFICIAL_ITEMS, OFFICIAL_LOGS, load_kuairand
-from dtrn_tf.data.prepare_spec import load_prepare_spec
-from dtrn_tf.data.rows import build_rows
-from dtrn_tf.data.tables import merge_duplicates
+from dtrn_tf.data.preparation.kuairand import OFFICIAL_ITEMS, OFFICIAL_LOGS, load_kuairand
+from dtrn_tf.data.preparation.prepare_spec import load_prepare_spec
+from dtrn_tf.data.preparation.rows import build_rows
+from dtrn_tf.data.preparation.tables import merge_duplicates
 from dtrn_tf.errors import DataError
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+ROOT = pathlib.Path(__file__).parents[3]
 OUTCOMES = {"play_time_ms", "profile_stay_time", "comment_stay_time"}
 
 

@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dtrn_tf.data.columns import (
+from dtrn_tf.data.preparation.columns import (
     MISSING_INTEGER, any_positive, encode, key_ids, local_hours, lookup, to_ids, to_milliseconds,
     to_numbers, with_missing,
 )
-from dtrn_tf.data.history import UNKNOWN_TIME
-from dtrn_tf.data.prepare_spec import Columns, Feature
+from dtrn_tf.data.preparation.history import UNKNOWN_TIME
+from dtrn_tf.data.preparation.prepare_spec import Columns, Feature
 from dtrn_tf.errors import DataError
 
 

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from dtrn_tf.data.examples import encode_example
-from dtrn_tf.data.prepare_spec import PrepareSpec
-from dtrn_tf.data.record_schema import record_schema, with_sizes
-from dtrn_tf.data.record_writer import RecordWriter, new_directory, shards_of
-from dtrn_tf.data.rows import Rows, build_rows
+from dtrn_tf.data.preparation.prepare_spec import PrepareSpec
+from dtrn_tf.data.preparation.record_schema import record_schema, with_sizes
+from dtrn_tf.data.preparation.record_writer import RecordWriter, new_directory, shards_of
+from dtrn_tf.data.preparation.rows import Rows, build_rows
 from dtrn_tf.data.statistics import save_statistics
-from dtrn_tf.data.tables import Tables
-from dtrn_tf.data.tally import SPLITS, Tally
+from dtrn_tf.data.preparation.tables import Tables
+from dtrn_tf.data.preparation.tally import SPLITS, Tally
 from dtrn_tf.data.vocabulary import write_vocabulary
 from dtrn_tf.errors import DataError
 from dtrn_tf.schema import Schema, save_schema

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from dtrn_tf.data.columns import to_ids, to_numbers
-from dtrn_tf.data.events import Events
-from dtrn_tf.data.prepare_spec import PrepareSpec
-from dtrn_tf.data.ragged import Ragged
-from dtrn_tf.data.tables import Tables
+from dtrn_tf.data.preparation.columns import to_ids, to_numbers
+from dtrn_tf.data.preparation.events import Events
+from dtrn_tf.data.preparation.prepare_spec import PrepareSpec
+from dtrn_tf.data.preparation.ragged import Ragged
+from dtrn_tf.data.preparation.tables import Tables
 
 
 @dataclass(frozen=True, kw_only=True)

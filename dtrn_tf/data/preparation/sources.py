@@ -6,10 +6,10 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from dtrn_tf.data.kuairand import load_kuairand
-from dtrn_tf.data.prepare_spec import PrepareSpec
+from dtrn_tf.data.preparation.kuairand import load_kuairand
+from dtrn_tf.data.preparation.prepare_spec import PrepareSpec
 from dtrn_tf.data.synthetic import load_world
-from dtrn_tf.data.tables import Tables, chunks_of_users, load_tables, merge_duplicates
+from dtrn_tf.data.preparation.tables import Tables, chunks_of_users, load_tables, merge_duplicates
 from dtrn_tf.errors import DataError
 
 _LOADERS = {"kuairand": load_kuairand, "tables": load_tables}

@@ -1,14 +1,15 @@
 import copy
 import datetime
 import os
+import pathlib
 
 import pytest
 import yaml
 
-from dtrn_tf.data.prepare_spec import PrepareSpec, load_prepare_spec
+from dtrn_tf.data.preparation.prepare_spec import PrepareSpec, load_prepare_spec
 from dtrn_tf.errors import SchemaError
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+ROOT = pathlib.Path(__file__).parents[3]
 
 CONFIG = yaml.safe_load("""
 source: tables

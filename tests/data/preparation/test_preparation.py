@@ -11,13 +11,13 @@ import pytest
 import tensorflow as tf
 from test_prepare_spec import CONFIG
 
-from dtrn_tf.data.preparation import prepare
-from dtrn_tf.data.prepare_spec import PrepareSpec
+from dtrn_tf.data.preparation.prepare import prepare
+from dtrn_tf.data.preparation.prepare_spec import PrepareSpec
 from dtrn_tf.data.reader import list_shards, read_records
 from dtrn_tf.data.preprocessing import Preprocessing
-from dtrn_tf.data.record_writer import new_directory, shards_of
+from dtrn_tf.data.preparation.record_writer import new_directory, shards_of
 from dtrn_tf.data.statistics import load_statistics
-from dtrn_tf.data.tables import Tables
+from dtrn_tf.data.preparation.tables import Tables
 from dtrn_tf.data.vocabulary import read_vocabulary
 from dtrn_tf.errors import DataError, SchemaError
 from dtrn_tf.schema import load_schema

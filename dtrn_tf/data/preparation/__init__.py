@@ -1,0 +1,1 @@
+"""Interaction logs to records: what `pipelines.prepare` runs."""
