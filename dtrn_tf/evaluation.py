@@ -132,7 +132,7 @@ def evaluate(predictions: Predictions, schema: Schema) -> Results:
     }
 
 
-def metrics_table(results: Mapping[str, Mapping[str, float]]) -> str:
+def metrics_table(results: Mapping[str, Mapping[str, float | None]]) -> str:
     """Results as a table, one line a task; `undefined` where a metric has no value.
 
     >>> print(metrics_table({"click": {"auc": 0.75, "gauc": float("nan"), "rows": 1200}}))
@@ -141,7 +141,7 @@ def metrics_table(results: Mapping[str, Mapping[str, float]]) -> str:
     """
     columns = [key for key in _HEADINGS if any(key in result for result in results.values())]
     rows = [["task", *(_HEADINGS[key] for key in columns)]]
-    rows += [[task, *(_cell(key, result.get(key)) for key in columns)]
+    rows += [[task, *(_cell(key, result[key]) if key in result else "" for key in columns)]
              for task, result in results.items()]
     widths = [max(map(len, column)) for column in zip(*rows)]
     return "\n".join(
@@ -219,8 +219,7 @@ def _evaluate_regression(
 
 
 def _cell(key: str, value: float | None) -> str:
-    if value is None:
-        return ""
-    if not math.isfinite(value):
+    # A metric without a value is NaN, and null in JSON.
+    if value is None or not math.isfinite(value):
         return "undefined"
     return f"{value:,}" if key in _COUNTS else f"{value:.4f}"

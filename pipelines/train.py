@@ -19,7 +19,7 @@ import tensorflow as tf  # isort: skip  (program quietens TensorFlow's start)
 
 from dtrn_tf.data.reader import check_shards, explain, list_shards
 from dtrn_tf.evaluation import metrics_table
-from dtrn_tf.schema import load_schema
+from dtrn_tf.schema import Schema, load_schema
 from dtrn_tf.training import RunDirectory
 from pipelines.training_flags import build_trainer
 
@@ -32,21 +32,27 @@ _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Delete the run in --run_dir 
 def main() -> None:
     schema = load_schema(os.path.join(_DATA_DIR.value, "schema.yaml"))
     shards = {split: list_shards(_DATA_DIR.value, split) for split in ("train", "valid")}
-    for files in shards.values():
-        check_shards(files, schema)
+    num_records = {split: check_shards(files, schema) for split, files in shards.items()}
     run = RunDirectory(_RUN_DIR.value)
     if _OVERWRITE.value:
         run.remove()
     run.start(_DATA_DIR.value, program.resolved_flags(without=("overwrite",)))
+    if run.is_finished:
+        print(f"{run.path} is finished; --overwrite begins anew")
+    else:
+        _train(schema, shards, num_records["train"], run)
+    _report(run)
+
+
+def _train(schema: Schema, shards: dict[str, list[str]], num_records: int,
+           run: RunDirectory) -> None:
     try:
-        trainer = build_trainer(schema, shards, run)
+        trainer = build_trainer(schema, shards, num_records, run)
         step = trainer.restore()
         print(f"{'resuming' if step else 'starting'} {run.path} at step {step}")
-        summary = trainer.train()
+        run.finish(trainer.train())
     except tf.errors.OpError as error:
         raise explain(error, shards["train"] + shards["valid"], schema) from error
-    run.finish(summary)
-    _report(run)
 
 
 def _report(run: RunDirectory) -> None:

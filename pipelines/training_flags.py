@@ -10,7 +10,6 @@ from absl import flags
 
 from dtrn_tf.data.preprocessing import Preprocessing
 from dtrn_tf.data.reader import read_records
-from dtrn_tf.data.record_count import count_records
 from dtrn_tf.data.statistics import load_statistics
 from dtrn_tf.errors import UserError
 from dtrn_tf.evaluation import Results, compile_forward, evaluate, predict
@@ -55,12 +54,14 @@ _PATIENCE = flags.DEFINE_integer(
     lower_bound=0)
 
 
-def build_trainer(schema: Schema, shards: dict[str, list[str]], run: RunDirectory) -> Trainer:
+def build_trainer(schema: Schema, shards: dict[str, list[str]], num_records: int,
+                  run: RunDirectory) -> Trainer:
     """Everything that the flags describe, ready to train; reads flags, so only programs call it.
 
     Args:
         schema: What the records hold.
         shards: Record files of the splits `train` and `valid`.
+        num_records: Records of the split `train`.
         run: Holds vocabularies and statistics, and takes all that training writes.
     """
     tf.keras.utils.set_random_seed(_SEED.value)
@@ -73,7 +74,7 @@ def build_trainer(schema: Schema, shards: dict[str, list[str]], run: RunDirector
         model = build_model(schema, load_statistics(run.file("statistics.json")).base_rates)
         model.build(None)
         optimizer = _make_optimizer(model)
-    steps_per_epoch = count_records(shards["train"]) / _BATCH_SIZE.value
+    steps_per_epoch = num_records / _BATCH_SIZE.value
     total_steps = round(_EPOCHS.value * steps_per_epoch)
     if total_steps == 0:
         raise UserError(f"--epochs should make at least one step of --batch_size="
@@ -90,9 +91,11 @@ def build_trainer(schema: Schema, shards: dict[str, list[str]], run: RunDirector
 def _validation(model: Any, schema: Schema, files: list[str],
                 preprocessing: Preprocessing) -> Callable[[], Results]:
     """Evaluates the model on the valid split; traced once for all evaluations."""
-    valid = read_records(files, schema, preprocessing, batch_size=_EVAL_BATCH_SIZE.value)
-    forward = compile_forward(model, valid)
-    return lambda: evaluate(predict(model, valid, forward=forward), schema)
+    group = schema.group.name if schema.group else None
+    valid = read_records(files, schema, preprocessing, batch_size=_EVAL_BATCH_SIZE.value,
+                         group=group is not None)
+    forward = compile_forward(model, valid, group)
+    return lambda: evaluate(predict(model, valid, group=group, forward=forward), schema)
 
 
 def _per_replica(batch_size: int, strategy: Any) -> int:

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from dtrn_tf.data.examples import check_examples, labels_and_weights, parse_examples
 from dtrn_tf.data.preprocessing import Preprocessing
+from dtrn_tf.data.record_count import count_records
 from dtrn_tf.errors import DataError
 from dtrn_tf.schema import Schema
 
@@ -48,12 +49,15 @@ def list_shards(directory: str | os.PathLike[str], split: str) -> list[str]:
     return [os.path.join(folder, name) for name in names]
 
 
-def check_shards(files: Sequence[str], schema: Schema) -> None:
-    """Checks before training that every file can be read and that its first record fits.
+def check_shards(files: Sequence[str], schema: Schema) -> int:
+    """Checks that every file can be read to its end and that its first record fits.
+
+    Returns:
+        The number of records in all files.
 
     Raises:
-        DataError: A file is missing, unreadable, empty or damaged, or its first record does not
-            fit the schema; the message names file and feature.
+        DataError: A file is missing, unreadable, empty, damaged or cut, or its first record does
+            not fit the schema; the message names file and feature.
     """
     for path in files:
         try:
@@ -67,6 +71,7 @@ def check_shards(files: Sequence[str], schema: Schema) -> None:
             raise DataError(f"{path}: should hold at least one record. Received: none. "
                             "Delete the file, or prepare the split again.")
         check_examples(record, schema, f"{path}, record 0")
+    return count_records(files)
 
 
 def read_records(

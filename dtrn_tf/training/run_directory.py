@@ -49,10 +49,11 @@ class RunDirectory:
             flags: The resolved flags, a flagfile.
 
         Raises:
-            UserError: The directory holds a run with other flags.
+            UserError: The directory holds a run with other flags or another schema.
         """
         if os.path.exists(self.file("flags.txt")):
             self._check_same_flags(flags)
+            self._check_same_schema(data_dir)
             return
         os.makedirs(self.path, exist_ok=True)
         for name in _DATA_FILES:
@@ -72,6 +73,14 @@ class RunDirectory:
                 f"{self.path}: a run goes on only with its own flags. Received: "
                 f"{'; '.join(changed)}. Remedy: take them back, choose another --run_dir, or "
                 "begin anew with --overwrite.")
+
+    def _check_same_schema(self, data_dir: str) -> None:
+        path = os.path.join(data_dir, "schema.yaml")
+        if load_schema(path) != load_schema(self.file("schema.yaml")):
+            raise UserError(
+                f"{self.path}: a run goes on only with the schema that it began with. Received: "
+                f"{path} has changed. Remedy: choose another --run_dir, or begin anew with "
+                "--overwrite.")
 
     def remove(self) -> None:
         """Deletes the run, if there is one."""

@@ -218,8 +218,16 @@ def test_list_shards_missing_number(tmp_path):
         list_shards(directory, "train")
 
 
-def test_check_shards_accepts_good_files(files):
-    check_shards(files, SCHEMA)
+def test_check_shards_counts_good_files(files):
+    assert check_shards(files, SCHEMA) == ROWS
+
+
+def test_check_shards_finds_a_cut_that_tensorflow_takes_for_the_end(tmp_path):
+    path = pathlib.Path(_write(tmp_path / "x.tfrecord", {}, {}, {}))
+    whole = path.read_bytes()
+    path.write_bytes(whole + whole[:9])  # the first nine bytes of a fourth record
+    with pytest.raises(DataError, match=r"x\.tfrecord: record 3 \(at byte \d+\) should be whole"):
+        check_shards([str(path)], SCHEMA)
 
 
 def test_check_shards_missing_file(files, tmp_path):

@@ -4,8 +4,10 @@ import os
 
 import pytest
 import tensorflow as tf
+from helpers import small_schema
 
 from dtrn_tf.errors import UserError
+from dtrn_tf.schema import save_schema
 from dtrn_tf.training.run_directory import RunDirectory, load_run
 
 FLAGS = "--batch_size=8\n--seed=0\n"
@@ -29,6 +31,17 @@ def test_a_run_goes_on_only_with_its_own_flags(tmp_path, small_data):
     with pytest.raises(UserError, match="a run goes on only with its own flags. Received: was "
                                         "--seed=0; now --seed=1. Remedy: .*--overwrite"):
         run.start(small_data, FLAGS.replace("seed=0", "seed=1"))
+
+
+def test_a_run_goes_on_only_with_its_own_schema(tmp_path, small_data):
+    run = RunDirectory(str(tmp_path / "run"))
+    run.start(small_data, FLAGS)
+    changed = tmp_path / "changed"
+    changed.mkdir()
+    save_schema(small_schema(sample_weight=None), changed / "schema.yaml")
+    with pytest.raises(UserError, match="a run goes on only with the schema that it began with. "
+                                        "Received: .*schema.yaml has changed. Remedy: .*overwrite"):
+        run.start(str(changed), FLAGS)
 
 
 def test_remove_deletes_runs_only(tmp_path, small_data):
