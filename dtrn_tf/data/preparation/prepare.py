@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import os
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -20,6 +19,7 @@ from dtrn_tf.data.preparation.tables import Tables
 from dtrn_tf.data.preparation.tally import SPLITS, Tally
 from dtrn_tf.data.vocabulary import write_vocabulary
 from dtrn_tf.errors import DataError
+from dtrn_tf.files import write_json
 from dtrn_tf.schema import Schema, save_schema
 
 _DAY_MS = 86_400_000
@@ -68,7 +68,9 @@ def prepare(
                 progress(chunk.interactions[spec.columns.user].nunique())
         if schema is None or tally is None:
             raise DataError("the log should hold interactions. Received: none. Mend --source_dir.")
-        return _finish(directory, schema, tally)
+        summary = _finish(directory, schema, tally)
+        writer.check_no_shard_is_empty()
+        return summary
 
 
 def _write(
@@ -90,8 +92,7 @@ def _finish(directory: str, schema: Schema, tally: Tally) -> dict[str, Any]:
     save_schema(with_sizes(schema, {name: len(ids) for name, ids in vocabularies.items()}),
                 os.path.join(directory, "schema.yaml"))
     summary = tally.summary()
-    with open(os.path.join(directory, "summary.json"), "w", encoding="utf-8") as file:
-        json.dump(summary, file, indent=1)
+    write_json(os.path.join(directory, "summary.json"), summary)
     return summary
 
 

@@ -77,9 +77,11 @@ class RecordWriter:
     ) -> None:
         self._stack = ExitStack()
         self._writers = {}
+        self._empty: set[tuple[str, int]] = set()
         for split in splits:
             os.makedirs(os.path.join(directory, split))
             for shard in range(num_shards):
+                self._empty.add((split, shard))
                 name = f"part-{shard:05d}-of-{num_shards:05d}.tfrecord{'.gz' if gzip else ''}"
                 self._writers[split, shard] = self._stack.enter_context(tf.io.TFRecordWriter(
                     os.path.join(directory, split, name), options="GZIP" if gzip else None))
@@ -92,7 +94,19 @@ class RecordWriter:
 
     def write(self, split: str, shard: int, record: bytes) -> None:
         """Appends one record to a shard."""
+        self._empty.discard((split, shard))
         self._writers[split, shard].write(record)
+
+    def check_no_shard_is_empty(self) -> None:
+        """A file without records looks like a lost one to every reader.
+
+        Raises:
+            DataError: Users are too few for the number of shards.
+        """
+        if self._empty:
+            raise DataError("--num_shards should be so small that every file of every split gets "
+                            f"a user. Received: {len(self._empty)} empty files, for example "
+                            f"(split, shard) {min(self._empty)}.")
 
 
 def shards_of(users: np.ndarray, num_shards: int, seed: int) -> np.ndarray:

@@ -63,11 +63,11 @@ def records(directory, split="*"):
 
 def test_files_and_counts(tmp_path):
     target = tmp_path / "data"
-    summary = prepare(SPEC, [tables()], str(target), num_shards=3)
+    summary = prepare(SPEC, [tables()], str(target), num_shards=2)
     assert sorted(os.listdir(target)) == ["schema.yaml", "statistics.json", "summary.json", "test",
                                           "train", "valid", "vocabularies"]
     assert sorted(os.listdir(target / "train")) == [
-        f"part-0000{i}-of-00003.tfrecord" for i in range(3)]
+        f"part-0000{i}-of-00002.tfrecord" for i in range(2)]
     assert summary["rows"] == {"train": 21, "valid": 14, "test": 14}
     log = interactions()
     train = log[log.time < FIRST + 3 * DAY]
@@ -188,6 +188,13 @@ def test_an_empty_split_is_an_error(tmp_path):
 def test_no_interactions_is_an_error(tmp_path):
     with pytest.raises(DataError, match="the log should hold interactions. Received: none"):
         prepare(SPEC, [], str(tmp_path / "data"))
+
+
+def test_more_shards_than_users_is_an_error(tmp_path):
+    with pytest.raises(DataError, match=r"--num_shards should be so small that every file of every "
+                                        r"split gets a user. Received: \d+ empty files"):
+        prepare(SPEC, [tables()], str(tmp_path / "data"), num_shards=50)
+    assert not os.listdir(tmp_path)
 
 
 def test_an_empty_vocabulary_is_an_error(tmp_path):
