@@ -63,7 +63,7 @@ def test_the_synthetic_world(tmp_path):
 @pytest.mark.slow
 def test_generic_tables_and_mistakes(log_dir, tmp_path):
     target = tmp_path / "data"
-    flags = [f"--spec={log_dir}/spec.yaml", f"--data_dir={target}"]
+    flags = [f"--spec={log_dir}/spec.yaml", f"--data_dir={target}", "--num_shards=1"]
     code, out, err = run(*flags, f"--source_dir={log_dir}")
     assert code == 0, err
     assert [line.split()[:2] for line in out.splitlines()[1:4]] == [

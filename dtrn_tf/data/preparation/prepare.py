@@ -12,7 +12,7 @@ import numpy as np
 from dtrn_tf.data.examples import encode_example
 from dtrn_tf.data.preparation.prepare_spec import PrepareSpec
 from dtrn_tf.data.preparation.record_schema import record_schema, with_sizes
-from dtrn_tf.data.preparation.record_writer import RecordWriter, new_directory, shards_of
+from dtrn_tf.data.preparation.record_writer import RecordWriter, new_directory
 from dtrn_tf.data.preparation.rows import Rows, build_rows
 from dtrn_tf.data.statistics import save_statistics
 from dtrn_tf.data.preparation.tables import Tables
@@ -44,7 +44,7 @@ def prepare(
         data_dir: The directory to make.
         num_shards: Files per split.
         gzip: Whether to compress them.
-        seed: Of the order of rows and the users' shards; equal seeds give equal files.
+        seed: Of the order of rows; equal seeds give equal files.
         overwrite: Whether to replace an existing data directory.
         progress: Called after each chunk with its number of users.
 
@@ -64,23 +64,14 @@ def prepare(
                 for split, index in _split_rows(rows, spec).items():
                     part = rows.take(rng.permutation(index))
                     tally.add(split, part)
-                    _write(writer, split, part, schema, num_shards, seed)
+                    for row in part.records():
+                        writer.write(split, encode_example(row, schema))
                 progress(chunk.interactions[spec.columns.user].nunique())
         if schema is None or tally is None:
             raise DataError("the log should hold interactions. Received: none. Mend --source_dir.")
         summary = _finish(directory, schema, tally)
         writer.check_no_shard_is_empty()
         return summary
-
-
-def _write(
-    writer: RecordWriter, split: str, rows: Rows, schema: Schema, num_shards: int, seed: int
-) -> None:
-    assert schema.group is not None
-    users = rows.columns[schema.group.name]
-    assert isinstance(users, np.ndarray)
-    for shard, record in zip(shards_of(users, num_shards, seed).tolist(), rows.records()):
-        writer.write(split, shard, encode_example(record, schema))
 
 
 def _finish(directory: str, schema: Schema, tally: Tally) -> dict[str, Any]:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 
-import numpy as np
 import tensorflow as tf
 
 from dtrn_tf.errors import DataError
@@ -76,12 +74,12 @@ class RecordWriter:
         self, directory: str, splits: Iterable[str], num_shards: int, gzip: bool
     ) -> None:
         self._stack = ExitStack()
+        self._num_shards = num_shards
+        self._num_rows = dict.fromkeys(splits, 0)
         self._writers = {}
-        self._empty: set[tuple[str, int]] = set()
-        for split in splits:
+        for split in self._num_rows:
             os.makedirs(os.path.join(directory, split))
             for shard in range(num_shards):
-                self._empty.add((split, shard))
                 name = f"part-{shard:05d}-of-{num_shards:05d}.tfrecord{'.gz' if gzip else ''}"
                 self._writers[split, shard] = self._stack.enter_context(tf.io.TFRecordWriter(
                     os.path.join(directory, split, name), options="GZIP" if gzip else None))
@@ -92,29 +90,18 @@ class RecordWriter:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def write(self, split: str, shard: int, record: bytes) -> None:
-        """Appends one record to a shard."""
-        self._empty.discard((split, shard))
+    def write(self, split: str, record: bytes) -> None:
+        """Appends one record to a split; its shards take turns, so their sizes differ by one."""
+        shard = self._num_rows[split] % self._num_shards
         self._writers[split, shard].write(record)
+        self._num_rows[split] += 1
 
     def check_no_shard_is_empty(self) -> None:
         """A file without records looks like a lost one to every reader.
 
         Raises:
-            DataError: Users are too few for the number of shards.
+            DataError: A split has fewer rows than shards.
         """
-        if self._empty:
-            raise DataError("--num_shards should be so small that every file of every split gets "
-                            f"a user. Received: {len(self._empty)} empty files, for example "
-                            f"(split, shard) {min(self._empty)}.")
-
-
-def shards_of(users: np.ndarray, num_shards: int, seed: int) -> np.ndarray:
-    """The shard of each row: a hash of its user, so that users spread evenly.
-
-    >>> len(set(shards_of(np.array([7, 7, 7]), num_shards=5, seed=1).tolist()))
-    1
-    """
-    unique, inverse = np.unique(users, return_inverse=True)
-    hashes = [zlib.crc32(f"{seed}:{user}".encode()) for user in unique.tolist()]
-    return (np.array(hashes, np.int64) % num_shards)[inverse]
+        if min(self._num_rows.values()) < self._num_shards:
+            raise DataError("--num_shards should be at most the rows of every split. Received: "
+                            f"{self._num_shards} for {self._num_rows}.")

@@ -13,9 +13,9 @@ from test_prepare_spec import CONFIG
 
 from dtrn_tf.data.preparation.prepare import prepare
 from dtrn_tf.data.preparation.prepare_spec import PrepareSpec
-from dtrn_tf.data.reader import list_shards, read_records
+from dtrn_tf.data.reader import check_shards, list_shards, read_records
 from dtrn_tf.data.preprocessing import Preprocessing
-from dtrn_tf.data.preparation.record_writer import new_directory, shards_of
+from dtrn_tf.data.preparation.record_writer import new_directory
 from dtrn_tf.data.statistics import load_statistics
 from dtrn_tf.data.preparation.tables import Tables
 from dtrn_tf.data.vocabulary import read_vocabulary
@@ -190,9 +190,9 @@ def test_no_interactions_is_an_error(tmp_path):
         prepare(SPEC, [], str(tmp_path / "data"))
 
 
-def test_more_shards_than_users_is_an_error(tmp_path):
-    with pytest.raises(DataError, match=r"--num_shards should be so small that every file of every "
-                                        r"split gets a user. Received: \d+ empty files"):
+def test_more_shards_than_rows_is_an_error(tmp_path):
+    with pytest.raises(DataError, match="--num_shards should be at most the rows of every split. "
+                                        "Received: 50 for {'train': 21, 'valid': 14, 'test': 14}"):
         prepare(SPEC, [tables()], str(tmp_path / "data"), num_shards=50)
     assert not os.listdir(tmp_path)
 
@@ -260,12 +260,11 @@ def test_a_directory_that_cannot_be_made(tmp_path):
             pass
 
 
-def test_users_spread_over_shards():
-    users = np.repeat(np.arange(1000), 3)
-    shards = shards_of(users, 7, seed=1)
-    assert np.all(shards.reshape(-1, 3) == shards[::3, None])
-    counts = np.bincount(shards, minlength=7)
-    assert counts.min() > 300 and np.any(shards != shards_of(users, 7, seed=2))
+def test_shards_take_turns(tmp_path):
+    prepare(SPEC, [tables()], str(tmp_path / "data"), num_shards=4)
+    sizes = [check_shards([path], load_schema(tmp_path / "data" / "schema.yaml"))
+             for path in list_shards(tmp_path / "data", "train")]
+    assert sizes == [6, 5, 5, 5]
 
 
 def test_progress_counts_users(tmp_path):
