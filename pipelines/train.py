@@ -36,7 +36,8 @@ def main() -> None:
     run = RunDirectory(_RUN_DIR.value)
     if _OVERWRITE.value:
         run.remove()
-    run.start(_DATA_DIR.value, program.resolved_flags(without=("overwrite",)))
+    # A run that was moved is still the same run.
+    run.start(_DATA_DIR.value, program.resolved_flags(without=("overwrite", "run_dir")))
     if run.is_finished:
         print(f"{run.path} is finished; --overwrite begins anew")
     else:

@@ -22,8 +22,9 @@ def test_the_first_records_of_all_files(tmp_path):
 
 def test_a_damaged_file_is_an_error(tmp_path):
     path = write_records(tmp_path / "test" / "a.tfrecord", RECORDS)
-    with open(path, "r+b") as file:
-        file.truncate(os.path.getsize(path) - 5)
+    with open(path, "r+b") as file:  # a byte of the last record's data
+        file.seek(os.path.getsize(path) - 9)
+        file.write(b"\xff")
     with pytest.raises(DataError, match="a.tfrecord, record 6: should be a whole TFRecord"):
         real_records(str(tmp_path), small_schema(), 7)
 
