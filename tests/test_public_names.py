@@ -1,0 +1,23 @@
+"""The public names: a change of this list is a change for users."""
+
+import dtrn_tf.layers
+import dtrn_tf.models
+import dtrn_tf.training
+
+NAMES = {
+    dtrn_tf.layers: [
+        "ConditionalLayerNormalization", "ConditionalTransformer", "ConditionalTransformerBlock",
+        "CustomizedGateControl", "FeatureEmbedding", "Hypernetwork", "MMoE", "MaskedMeanPooling",
+        "NumericEmbedding", "PLE", "ParallelDense", "ParallelMLP", "SelfAttention",
+        "SequenceEmbedding", "SharedBottom", "TargetAttentionPooling", "TaskInterest",
+        "TaskRefinement", "TaskTowers"],
+    dtrn_tf.models: ["DTRN"],
+    dtrn_tf.training: [
+        "RunDirectory", "Selection", "TrainStep", "Trainer", "load_run", "make_strategy"],
+}
+
+
+def test_public_names():
+    for module, names in NAMES.items():
+        assert sorted(module.__all__) == sorted(names), module.__name__
+        assert all(hasattr(module, name) for name in names)
