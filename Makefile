@@ -1,4 +1,4 @@
-# make demo   environment, install, then the whole path once on synthetic records (about 3 minutes)
+# make demo   environment, install, then the whole path once on synthetic records (about 2 minutes)
 # make test   environment, install, then every check: lint, types, tests, docstring examples
 # Needs only Python 3.10-3.13 and make. Another Python: make demo PYTHON=python3.12
 

@@ -35,7 +35,7 @@ def main() -> None:
           "--model_name=demo")
     print(f"\n{_comparison(run, data)}\n")
     saved_model = _newest_version(os.path.join(models, "demo"))
-    print("Every signature, called on the first test record:")
+    print("Every signature, called on the first test records:")
     _call("export.call", f"--saved_model={saved_model}", f"--data_dir={data}")
     print(_closing(data, run, saved_model, time.time() - start))
 
@@ -85,7 +85,7 @@ Done in {seconds:.0f} s. What lies where:
 What to do next:
   look at the curves      tensorboard --logdir {run}/tensorboard
   look at the signatures  saved_model_cli show --dir {saved_model} --all
-  real data               README.md, "KuaiRand"
+  real data               README.md, "Measured"
   your own logs           copy configs/kuairand/prepare.yaml and name your tables and columns
   your own records        write a schema.yaml: docs/schema.md
 """
