@@ -24,6 +24,7 @@ def run(main: Callable[[], None]) -> None:
     def guarded(_: Sequence[str]) -> int:
         logging.set_verbosity(logging.WARNING)
         try:
+            _check_keras_generation()
             main()
         except UserError as error:
             print(f"error: {error}", file=sys.stderr)
@@ -31,6 +32,14 @@ def run(main: Callable[[], None]) -> None:
         return 0
 
     app.run(guarded, flags_parser=_parse)
+
+
+def _check_keras_generation() -> None:
+    if os.environ.get("TF_USE_LEGACY_KERAS", "").lower() in ("1", "true"):
+        raise UserError("TF_USE_LEGACY_KERAS should not be set: the programs run on Keras 3 (layers "
+                        "and models run under both). Received: "
+                        f"TF_USE_LEGACY_KERAS={os.environ['TF_USE_LEGACY_KERAS']}. "
+                        "Remedy: unset it.")
 
 
 def resolved_flags(without: Sequence[str] = ()) -> str:

@@ -75,3 +75,11 @@ def test_help_is_short_and_says_what_newcomers_need(run):
                  "--kind=sum|product", "(default: sum)", "--[no]dry", "--flagfile=FILE"):
         assert text in done.stdout
     assert "showprefixforinfo" not in done.stdout  # absl's own flags would bury ours
+
+
+def test_programs_do_not_run_on_keras_2(run, monkeypatch):
+    monkeypatch.setenv("TF_USE_LEGACY_KERAS", "1")
+    done = run("--a=3")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: TF_USE_LEGACY_KERAS should not be set: the programs run "
+                                  "on Keras 3")
