@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
 from dtrn_tf.errors import SchemaError
+
+T = TypeVar("T")
 
 
 def one_of(value: Any, allowed: Iterable[Any], where: str) -> None:
@@ -105,6 +107,24 @@ def build_all(
         build(cls, item, f"{where}[{i}]", convert)
         for i, item in enumerate(sequence(items, where))
     )
+
+
+def load(path: str | os.PathLike[str], what: str, make: Callable[[Any], T]) -> T:
+    """Makes something of a YAML file; messages begin with its path.
+
+    Args:
+        path: The file.
+        what: Names it in messages.
+        make: From plain lists and dicts.
+
+    Raises:
+        SchemaError: The file is missing, is no YAML, or holds a mistake.
+    """
+    config = read_yaml(path, what)
+    try:
+        return make(config)
+    except SchemaError as error:
+        raise SchemaError(f"{os.fspath(path)}: {error}") from error
 
 
 def read_yaml(path: str | os.PathLike[str], what: str) -> Any:

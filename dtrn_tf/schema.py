@@ -400,11 +400,7 @@ def load_schema(path: str | os.PathLike[str]) -> Schema:
     Raises:
         SchemaError: The file is missing, is no YAML, or holds a mistake; the message names it.
     """
-    config = checks.read_yaml(path, "the schema")
-    try:
-        return Schema.from_dict(config)
-    except SchemaError as error:
-        raise SchemaError(f"{os.fspath(path)}: {error}") from error
+    return checks.load(path, "the schema", Schema.from_dict)
 
 
 def save_schema(schema: Schema, path: str | os.PathLike[str]) -> None:

@@ -350,11 +350,7 @@ def load_prepare_spec(path: str | os.PathLike[str]) -> PrepareSpec:
     Raises:
         SchemaError: The file is missing, is no YAML, or holds a mistake; the message names it.
     """
-    config = checks.read_yaml(path, "the prepare spec")
-    try:
-        return PrepareSpec.from_dict(config)
-    except SchemaError as error:
-        raise SchemaError(f"{os.fspath(path)}: {error}") from error
+    return checks.load(path, "the prepare spec", PrepareSpec.from_dict)
 
 
 def _behaviors(value: Any) -> dict[str, tuple[str, ...]]:
