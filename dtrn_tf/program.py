@@ -36,8 +36,8 @@ def run(main: Callable[[], None]) -> None:
 
 def _check_keras_generation() -> None:
     if os.environ.get("TF_USE_LEGACY_KERAS", "").lower() in ("1", "true"):
-        raise UserError("TF_USE_LEGACY_KERAS should not be set: the programs run on Keras 3 (layers "
-                        "and models run under both). Received: "
+        raise UserError("TF_USE_LEGACY_KERAS should not be set: the programs run on Keras 3 "
+                        "(layers and models run under both). Received: "
                         f"TF_USE_LEGACY_KERAS={os.environ['TF_USE_LEGACY_KERAS']}. "
                         "Remedy: unset it.")
 
