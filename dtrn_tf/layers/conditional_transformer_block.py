@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from dtrn_tf.layers.arguments import check_rate, check_whole
 from dtrn_tf.layers.conditional_layer_normalization import ConditionalLayerNormalization, normalize
+from dtrn_tf.layers.last_axis import on_last_axis
 from dtrn_tf.layers.self_attention import SelfAttention
 
 _EPSILON = 1e-6
@@ -65,7 +66,7 @@ class ConditionalTransformerBlock(tf.keras.layers.Layer):
             name="hidden_bias", shape=(self.feedforward_units,), initializer="zeros"
         )
         self.feedforward_output = tf.keras.layers.Dense(width, dtype=self.dtype_policy)
-        self.feedforward_output.build((None, None, None, self.feedforward_units))
+        self.feedforward_output.build((None, self.feedforward_units))
         self.attention_dropout, self.feedforward_dropout = (
             tf.keras.layers.Dropout(self.dropout_rate, dtype=self.dtype_policy) for _ in range(2)
         )
@@ -88,7 +89,7 @@ class ConditionalTransformerBlock(tf.keras.layers.Layer):
             hidden = self._shared_hidden(normalized, gamma[:, 0], beta[:, 0])
         else:
             hidden = tf.einsum("blkd,dn->blkn", attended, self.hidden_kernel) + self.hidden_bias
-        outputs = self.feedforward_output(tf.nn.relu(hidden))  # [B, L, K, D]
+        outputs = on_last_axis(self.feedforward_output, tf.nn.relu(hidden))  # [B, L, K, D]
         outputs = self.feedforward_dropout(outputs, training=training)
         return self.normalization(attended + outputs, gamma[:, 1], beta[:, 1])
 

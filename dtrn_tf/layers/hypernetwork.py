@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from dtrn_tf.layers.arguments import check_one_of, check_units, check_whole
+from dtrn_tf.layers.last_axis import on_last_axis
 
 
 @tf.keras.utils.register_keras_serializable(package="dtrn_tf")
@@ -66,7 +67,7 @@ class Hypernetwork(tf.keras.layers.Layer):
         ]
         width = task_shape[-1] + behavior_shape[-1]
         for layer in self.perceptron:
-            layer.build((None, None, width))
+            layer.build((None, width))
             width = layer.units
         super().build(input_shape)
 
@@ -81,7 +82,7 @@ class Hypernetwork(tf.keras.layers.Layer):
             axis=-1,
         )  # [K, T, D' + D'']
         for layer in self.perceptron:
-            outputs = layer(outputs)
+            outputs = on_last_axis(layer, outputs)
         shape = [num_tasks, num_behaviors, 2, self.num_norms, self.width]
         gamma, beta = tf.unstack(tf.reshape(outputs, shape), axis=2)  # [K, T, I, D]
         return (gamma + 1, beta) if self.initialization == "identity" else (gamma, beta)

@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from dtrn_tf.layers.arguments import check_whole
+from dtrn_tf.layers.last_axis import on_last_axis
 from dtrn_tf.layers.parallel_dense import ParallelDense
 from dtrn_tf.layers.precision import at_least_float32
 
@@ -55,7 +56,7 @@ class SelfAttention(tf.keras.layers.Layer):
         )
         self.projections.build((None, None, None, 1, width))
         self.output_projection = tf.keras.layers.Dense(width, dtype=self.dtype_policy)
-        self.output_projection.build((None, None, None, width))
+        self.output_projection.build((None, width))
         super().build(input_shape)
 
     def call(self, inputs: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
@@ -67,7 +68,8 @@ class SelfAttention(tf.keras.layers.Layer):
         mask = mask[:, tf.newaxis, tf.newaxis, tf.newaxis, :]  # [B, 1, 1, 1, L]
         weights = tf.nn.softmax(tf.where(mask, scores, scores.dtype.min))  # [B, J, H, L, L]
         heads = tf.einsum("bjhlm,bmjhc->bljhc", tf.cast(weights, values.dtype), values)
-        return self.output_projection(tf.reshape(heads, tf.shape(inputs)))  # [B, L, J, D]
+        heads = tf.reshape(heads, tf.shape(inputs))  # [B, L, J, D]
+        return on_last_axis(self.output_projection, tf.ensure_shape(heads, inputs.shape))
 
     def _split(self, inputs: tf.Tensor) -> tf.Tensor:
         shape = tf.shape(inputs)

@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from dtrn_tf.layers.arguments import check_whole
+from dtrn_tf.layers.last_axis import on_last_axis
 
 
 @tf.keras.utils.register_keras_serializable(package="dtrn_tf")
@@ -44,7 +45,7 @@ class SequenceEmbedding(tf.keras.layers.Layer):
 
     def build(self, input_shape: Any) -> None:
         self.projection = tf.keras.layers.Dense(self.width, dtype=self.dtype_policy)
-        self.projection.build((None, None, sum(shape[-1] for shape in input_shape)))
+        self.projection.build((None, sum(shape[-1] for shape in input_shape)))
         self.positions = self.add_weight(
             name="positions",
             shape=(self.max_length, self.width),
@@ -55,7 +56,7 @@ class SequenceEmbedding(tf.keras.layers.Layer):
     def call(self, inputs: Sequence[tf.Tensor], mask: tf.Tensor) -> tf.Tensor:
         newer = tf.cumsum(tf.cast(mask, tf.int32), axis=1, exclusive=True, reverse=True)
         positions = tf.minimum(newer, self.max_length - 1)  # [B, L]
-        events = self.projection(tf.concat(list(inputs), -1))  # [B, L, D]
+        events = on_last_axis(self.projection, tf.concat(list(inputs), -1))  # [B, L, D]
         return events + tf.gather(tf.convert_to_tensor(self.positions), positions)
 
     def get_config(self) -> dict[str, Any]:
