@@ -27,7 +27,7 @@ def test_is_one_product_of_two_matrices():
 
 
 def test_lengths_that_vary_from_step_to_step():
-    """Ends the process with a broken heap if a layer multiplies in the other way."""
+    """From no position at all to the longest, in one graph."""
     layer = TaskInterest(num_tasks=3, feedforward_units=32)
     layer.build([(None, None, 8)])
     variables = [table_variable(v) for v in layer.trainable_variables]
