@@ -34,11 +34,16 @@ class TrainStep:
         self._optimizer = optimizer
         self._tasks = schema.tasks
         self._strategy = strategy
-        self._run_one = tf.function(self._distributed)
-        self._run_many = tf.function(self._loop)
+        # Without AutoGraph, which cannot read loops under Python 3.13.
+        self._run_one = tf.function(self._distributed, autograph=False)
+        self._run_many = tf.function(self._loop, autograph=False)
 
     def run(self, iterator: Iterator[Any], steps: int) -> Tensor:
         """Runs `steps` steps on the batches that `iterator` gives; every replica takes its own.
+
+        Args:
+            iterator: A `tf.data` iterator over batches of one replica each.
+            steps: How many; at least 1.
 
         Returns:
             Mean loss per task over these steps. [K]
@@ -54,11 +59,12 @@ class TrainStep:
         return self._strategy.experimental_distribute_values_from_function(
             lambda _: next(iterator))
 
-    def _loop(self, iterator: Iterator[Any], steps: Tensor) -> Tensor:
-        losses = tf.zeros([len(self._tasks)])
-        for _ in tf.range(steps):
-            losses += self._distributed(next(iterator))
-        return losses
+    def _loop(self, iterator: Any, steps: Tensor) -> Tensor:
+        def body(step: Tensor, losses: Tensor) -> tuple[Tensor, Tensor]:
+            return step + 1, losses + self._distributed(iterator.get_next())
+
+        start = tf.constant(0), tf.zeros([len(self._tasks)])
+        return tf.while_loop(lambda step, _: step < steps, body, start)[1]
 
     def _distributed(self, batch: Any) -> Tensor:
         per_replica = self._strategy.run(self._step, args=(batch,))

@@ -34,6 +34,10 @@ def _batch(item, click, stay, click_weight, stay_weight):
             {"click": tf.constant(click_weight), "stay": tf.constant(stay_weight)})
 
 
+def _iterator(batch):
+    return iter(tf.data.Dataset.from_tensors(batch))
+
+
 def _step(model, rate=1.0):
     optimizer = PairedOptimizer(keras.optimizers.SGD(rate), keras.optimizers.SGD(rate),
                                 [model.table], [model.w])
@@ -43,7 +47,7 @@ def _step(model, rate=1.0):
 def test_losses_and_update_by_hand():
     model = Linear()
     batch = _batch([2, 2, 3], [1.0, 0.0, 1.0], [3.0, 0.0, 9.0], [1.0, 3.0, 2.0], [1.0, 1.0, 0.0])
-    losses = _step(model).run(iter([batch]), 1)
+    losses = _step(model).run(_iterator(batch), 1)
     p = 1 / (1 + np.exp(-1.0))
     click = (-np.log(p) - 3 * np.log(1 - p) - 2 * np.log(p)) / 6
     np.testing.assert_allclose(losses, [click, (4.0 + 1.0) / 2], rtol=1e-6)
@@ -80,7 +84,7 @@ def test_many_steps_in_one_call_equal_single_calls():
 def test_a_task_without_observed_rows_changes_nothing():
     model = Linear()
     batch = _batch([2, 3], [1.0, 0.0], [7.0, 8.0], [0.0, 0.0], [0.0, 0.0])
-    np.testing.assert_array_equal(_step(model).run(iter([batch]), 1), [0.0, 0.0])
+    np.testing.assert_array_equal(_step(model).run(_iterator(batch), 1), [0.0, 0.0])
     np.testing.assert_array_equal(np.array(model.table), np.ones(6))
 
 
