@@ -306,10 +306,12 @@ def test_a_failure_inside_a_training_function_is_explained(tmp_path, preprocessi
     path = _write(tmp_path / "x.tfrecord", {}, {"is_click": 2})
     iterator = iter(read_records([path], SCHEMA, preprocessing, batch_size=1))
 
-    @tf.function
+    @tf.function(autograph=False)  # AutoGraph cannot read loops under Python 3.13
     def steps():
-        for _ in tf.range(2):
-            next(iterator)
+        def body(step):
+            iterator.get_next()
+            return step + 1
+        return tf.while_loop(lambda step: step < 2, body, [tf.constant(0)])
 
     with pytest.raises(tf.errors.InvalidArgumentError) as failure:
         steps()
