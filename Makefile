@@ -5,7 +5,6 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Installed without `make`? `make test VENV=/path/to/environment` uses that one.
 
 .PHONY: help demo test lint types unit legacy doctest clean
 

@@ -161,6 +161,23 @@ def test_bad_flag_values(flag, text, small_data, tmp_path):
     assert done.returncode == 1 and text in done.stderr and "Traceback" not in done.stderr
 
 
+def test_a_batch_that_the_devices_cannot_share():
+    script = ("from types import SimpleNamespace\n"
+              "from pipelines.training_flags import _per_replica\n"
+              "print(_per_replica(8, SimpleNamespace(num_replicas_in_sync=2)))\n"
+              "_per_replica(9, SimpleNamespace(num_replicas_in_sync=2))")
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout == "4\n"
+    assert "--batch_size should be a multiple of the 2 devices. Received: 9." in done.stderr
+
+
+def test_base_rates_may_be_left_empty(tmp_path):
+    data = write_small_data(tmp_path / "data")
+    statistics = json.loads((tmp_path / "data" / "statistics.json").read_text())
+    (tmp_path / "data" / "statistics.json").write_text(json.dumps({**statistics, "base_rates": {}}))
+    assert _train(data, tmp_path / "run", "--epochs=0.5").returncode == 0
+
+
 def test_gzip_mirrored_and_every_network(tmp_path):
     data = write_small_data(tmp_path / "data", suffix=".tfrecord.gz")
     for number, network in enumerate(("shared_bottom", "ple")):
