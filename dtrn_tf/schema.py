@@ -19,6 +19,8 @@ from dtrn_tf.files import write_text
 PADDING_ID = 0
 OUT_OF_VOCABULARY_ID = 1
 NUM_RESERVED_IDS = 2
+# The request of every candidate row, beside the features of a batch of request records.
+REQUEST_INDEX = "request_index"
 
 
 @dataclass(frozen=True, kw_only=True)

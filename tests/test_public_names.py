@@ -6,11 +6,9 @@ import dtrn_tf.training
 
 NAMES = {
     dtrn_tf.layers: [
-        "ConditionalLayerNormalization", "ConditionalTransformer", "ConditionalTransformerBlock",
-        "CustomizedGateControl", "FeatureEmbedding", "Hypernetwork", "MMoE", "MaskedMeanPooling",
-        "NumericEmbedding", "PLE", "ParallelDense", "ParallelMLP", "SelfAttention",
-        "SequenceEmbedding", "SharedBottom", "TargetAttentionPooling", "TaskInterest",
-        "TaskRefinement", "TaskTowers"],
+        "ConditionalLayerNormalization", "CustomizedGateControl", "FeatureEmbedding",
+        "Hypernetwork", "MMoE", "NumericEmbedding", "PLE", "ParallelDense", "ParallelMLP",
+        "SequenceEmbedding", "SharedBottom", "TaskInterest", "TaskRefinement", "TaskTowers"],
     dtrn_tf.models: ["DTRN"],
     dtrn_tf.training: [
         "RunDirectory", "Selection", "TrainStep", "Trainer", "load_run", "make_strategy"],

@@ -1,42 +1,32 @@
 """Keras layers. They take plain arguments and know neither schema nor flags."""
 
 from dtrn_tf.layers.conditional_layer_normalization import ConditionalLayerNormalization
-from dtrn_tf.layers.conditional_transformer import ConditionalTransformer
-from dtrn_tf.layers.conditional_transformer_block import ConditionalTransformerBlock
 from dtrn_tf.layers.customized_gate_control import CustomizedGateControl
 from dtrn_tf.layers.feature_embedding import FeatureEmbedding
 from dtrn_tf.layers.hypernetwork import Hypernetwork
-from dtrn_tf.layers.masked_mean_pooling import MaskedMeanPooling
 from dtrn_tf.layers.mmoe import MMoE
 from dtrn_tf.layers.numeric_embedding import NumericEmbedding
 from dtrn_tf.layers.parallel_dense import ParallelDense
 from dtrn_tf.layers.parallel_mlp import ParallelMLP
 from dtrn_tf.layers.ple import PLE
-from dtrn_tf.layers.self_attention import SelfAttention
 from dtrn_tf.layers.sequence_embedding import SequenceEmbedding
 from dtrn_tf.layers.shared_bottom import SharedBottom
-from dtrn_tf.layers.target_attention_pooling import TargetAttentionPooling
 from dtrn_tf.layers.task_interest import TaskInterest
 from dtrn_tf.layers.task_refinement import TaskRefinement
 from dtrn_tf.layers.task_towers import TaskTowers
 
 __all__ = [
     "ConditionalLayerNormalization",
-    "ConditionalTransformer",
-    "ConditionalTransformerBlock",
     "CustomizedGateControl",
     "FeatureEmbedding",
     "Hypernetwork",
     "MMoE",
-    "MaskedMeanPooling",
     "NumericEmbedding",
     "PLE",
     "ParallelDense",
     "ParallelMLP",
-    "SelfAttention",
     "SequenceEmbedding",
     "SharedBottom",
-    "TargetAttentionPooling",
     "TaskInterest",
     "TaskRefinement",
     "TaskTowers",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -12,12 +13,39 @@ from dtrn_tf.layers.precision import at_least_float32
 def normalize(inputs: tf.Tensor, epsilon: float) -> tf.Tensor:
     """Returns (x - mean) / sqrt(var + epsilon) over the last axis, computed in float32.
 
+    With n = (x - mean) * r and r = 1 / sqrt(var + epsilon), an upstream gradient g becomes
+    r * (g - mean(g) - n * mean(g * n)): written down, it takes half the passes over memory of
+    what differentiating operation by operation gives.
+
     >>> [round(x, 3) for x in normalize(tf.constant([1.0, 3.0]), epsilon=0.0).numpy().tolist()]
     [-1.0, 1.0]
     """
-    values = at_least_float32(inputs)
-    mean, variance = tf.nn.moments(values, axes=[-1], keepdims=True)
-    return tf.cast((values - mean) * tf.math.rsqrt(variance + epsilon), inputs.dtype)
+    @tf.custom_gradient
+    def function(values: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+        centered = values - _mean(values)
+        scale = tf.math.rsqrt(_mean(centered * centered) + epsilon)
+        normalized = centered * scale
+
+        def backward(upstream: tf.Tensor) -> tf.Tensor:
+            through_scale = normalized * _mean(upstream * normalized)
+            return scale * (upstream - _mean(upstream) - through_scale)
+
+        return normalized, backward
+
+    return tf.cast(function(at_least_float32(inputs)), inputs.dtype)
+
+
+def scale_and_shift(normalized: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) -> tf.Tensor:
+    """Returns gamma_k * n + beta_k. [..., J, D] with J = 1 or K; [K, D] twice -> [..., K, D]
+
+    >>> scale_and_shift(tf.ones([1, 2]), tf.constant([[3.0, 4.0]]), tf.ones([1, 2])).numpy()
+    array([[4., 5.]], dtype=float32)
+    """
+    return tf.cast(gamma, normalized.dtype) * normalized + tf.cast(beta, normalized.dtype)
+
+
+def _mean(values: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_mean(values, axis=-1, keepdims=True)
 
 
 @tf.keras.utils.register_keras_serializable(package="dtrn_tf")
@@ -29,9 +57,9 @@ class ConditionalLayerNormalization(tf.keras.layers.Layer):
     Args:
         epsilon: Small number that keeps the root away from zero.
 
-    Inputs: x [B, L, J, D] with J = 1 (one representation for all tasks) or K; gamma and beta
+    Inputs: x [..., J, D] with J = 1 (one representation for all tasks) or K; gamma and beta
         [K, D].
-    Outputs: [B, L, K, D].
+    Outputs: [..., K, D].
 
     Raises:
         ValueError: `epsilon` is not positive.
@@ -53,8 +81,7 @@ class ConditionalLayerNormalization(tf.keras.layers.Layer):
         self.epsilon = epsilon
 
     def call(self, inputs: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) -> tf.Tensor:
-        gamma, beta = tf.cast(gamma, inputs.dtype), tf.cast(beta, inputs.dtype)
-        return gamma * normalize(inputs, self.epsilon) + beta  # [B, L, K, D]
+        return scale_and_shift(normalize(inputs, self.epsilon), gamma, beta)  # [..., K, D]
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "epsilon": self.epsilon}

@@ -7,7 +7,9 @@ from typing import Any
 import tensorflow as tf
 
 from dtrn_tf.layers.arguments import check_rate, check_whole
+from dtrn_tf.layers.conditional_layer_normalization import scale_and_shift
 from dtrn_tf.layers.conditional_transformer_block import ConditionalTransformerBlock
+from dtrn_tf.layers.sequences import Sequences
 
 
 @tf.keras.utils.register_keras_serializable(package="dtrn_tf")
@@ -23,19 +25,21 @@ class ConditionalTransformer(tf.keras.layers.Layer):
         feedforward_units: Width of the hidden layer of every block.
         dropout: Dropout rate of the attention and feed-forward outputs.
 
-    Inputs: x [B, L, D]; mask [B, L] bool; gamma and beta [K, 2 * num_blocks, D].
-    Outputs: [B, L, K, D].
+    Inputs: x [N, D], the tokens of `sequences`; gamma and beta [K, 2 * num_blocks, D].
+    Outputs: [N, K, D], before scale and shift of the last normalization.
 
-    Masking: no position looks at padding; values at padding positions are finite.
+    Masking: no token looks at padding; values of padding are finite.
 
     Raises:
         ValueError: An argument is out of range.
 
     Example:
+        >>> from dtrn_tf.layers.sequences import PackedSequences
         >>> layer = ConditionalTransformer(num_blocks=2, num_heads=1, feedforward_units=7)
-        >>> x, mask = tf.ones([2, 3, 5]), tf.ones([2, 3], tf.bool)
-        >>> layer(x, mask, gamma=tf.ones([3, 4, 5]), beta=tf.zeros([3, 4, 5])).shape
-        TensorShape([2, 3, 3, 5])
+        >>> sequences = PackedSequences(tf.constant([0, 2, 6]))
+        >>> layer(tf.ones([6, 5]), sequences=sequences, gamma=tf.ones([3, 4, 5]),
+        ...       beta=tf.zeros([3, 4, 5])).shape
+        TensorShape([6, 3, 5])
 
     References:
         Deep Task-specific Bottom Representation Network for Multi-Task Recommendation,
@@ -66,24 +70,26 @@ class ConditionalTransformer(tf.keras.layers.Layer):
             )
             for _ in range(self.num_blocks)
         ]
-        for block in self.blocks:
-            block.build((None, None, 1, input_shape[-1]))
+        for i, block in enumerate(self.blocks):
+            block.build((None, 1 if i == 0 else None, input_shape[-1]))
         super().build(input_shape)
 
     def call(
         self,
         inputs: tf.Tensor,
-        mask: tf.Tensor,
+        sequences: Sequences,
         gamma: tf.Tensor,
         beta: tf.Tensor,
         training: bool | None = None,
     ) -> tf.Tensor:
-        outputs = inputs[:, :, tf.newaxis]  # [B, L, 1, D]
+        outputs = inputs[:, tf.newaxis]  # [N, 1, D]
         for i, block in enumerate(self.blocks):
-            norms = slice(2 * i, 2 * i + 2)
+            if i > 0:
+                outputs = scale_and_shift(outputs, gamma[:, 2 * i - 1], beta[:, 2 * i - 1])
             outputs = block(
-                outputs, mask, gamma[:, norms], beta[:, norms], training=training
-            )  # [B, L, K, D]
+                outputs, sequences=sequences, gamma=gamma[:, 2 * i], beta=beta[:, 2 * i],
+                training=training,
+            )  # [N, K, D]
         return outputs
 
     def get_config(self) -> dict[str, Any]:

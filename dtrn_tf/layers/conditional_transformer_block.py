@@ -7,9 +7,10 @@ from typing import Any
 import tensorflow as tf
 
 from dtrn_tf.layers.arguments import check_rate, check_whole
-from dtrn_tf.layers.conditional_layer_normalization import ConditionalLayerNormalization, normalize
+from dtrn_tf.layers.conditional_layer_normalization import normalize, scale_and_shift
 from dtrn_tf.layers.last_axis import on_last_axis
 from dtrn_tf.layers.self_attention import SelfAttention
+from dtrn_tf.layers.sequences import Sequences
 
 _EPSILON = 1e-6
 
@@ -20,8 +21,11 @@ class ConditionalTransformerBlock(tf.keras.layers.Layer):
 
     a = CLN_1(x + SelfAttention(x)); y = CLN_2(a + relu(a W_1 + b_1) W_2 + b_2).
 
+    The result is the y of every task before scale and shift of CLN_2, which whoever uses it
+    applies: pooled values are far fewer than tokens.
+
     If x is one representation for all tasks (J = 1), attention and mean and variance of CLN_1 are
-    computed once, and the first feed-forward product takes the normalized n = (x - mean) / std:
+    computed once, and the products that follow take the normalized n = (x - mean) / std:
     (gamma_k * n + beta_k) W_1 = n (diag(gamma_k) W_1) + beta_k W_1, one product with a
     [D, K * units] matrix instead of one per task. The result is the same.
 
@@ -30,8 +34,8 @@ class ConditionalTransformerBlock(tf.keras.layers.Layer):
         feedforward_units: Width of the hidden layer.
         dropout: Dropout rate of the attention and feed-forward outputs.
 
-    Inputs: x [B, L, J, D] with J = 1 or K; mask [B, L] bool; gamma and beta [K, 2, D].
-    Outputs: [B, L, K, D].
+    Inputs: x [N, J, D] with J = 1 or K, the tokens of `sequences`; gamma and beta of CLN_1 [K, D].
+    Outputs: [N, K, D], normalized.
 
     Masking: as `SelfAttention`.
 
@@ -39,10 +43,12 @@ class ConditionalTransformerBlock(tf.keras.layers.Layer):
         ValueError: An argument is out of range.
 
     Example:
+        >>> from dtrn_tf.layers.sequences import PackedSequences
         >>> layer = ConditionalTransformerBlock(num_heads=1, feedforward_units=7)
-        >>> x, mask = tf.ones([2, 3, 1, 5]), tf.ones([2, 3], tf.bool)
-        >>> layer(x, mask, tf.ones([4, 2, 5]), tf.zeros([4, 2, 5])).shape
-        TensorShape([2, 3, 4, 5])
+        >>> sequences = PackedSequences(tf.constant([0, 2, 6]))
+        >>> layer(tf.ones([6, 1, 5]), sequences=sequences, gamma=tf.ones([4, 5]),
+        ...       beta=tf.zeros([4, 5])).shape
+        TensorShape([6, 4, 5])
     """
 
     def __init__(
@@ -70,35 +76,40 @@ class ConditionalTransformerBlock(tf.keras.layers.Layer):
         self.attention_dropout, self.feedforward_dropout = (
             tf.keras.layers.Dropout(self.dropout_rate, dtype=self.dtype_policy) for _ in range(2)
         )
-        self.normalization = ConditionalLayerNormalization(_EPSILON, dtype=self.dtype_policy)
         super().build(input_shape)
 
     def call(
         self,
         inputs: tf.Tensor,
-        mask: tf.Tensor,
+        sequences: Sequences,
         gamma: tf.Tensor,
         beta: tf.Tensor,
         training: bool | None = None,
     ) -> tf.Tensor:
         gamma, beta = tf.cast(gamma, inputs.dtype), tf.cast(beta, inputs.dtype)
-        attention = self.attention_dropout(self.attention(inputs, mask), training=training)
-        normalized = normalize(inputs + attention, _EPSILON)  # [B, L, J, D]
-        attended = gamma[:, 0] * normalized + beta[:, 0]  # [B, L, K, D]
-        if inputs.shape[2] == 1:
-            hidden = self._shared_hidden(normalized, gamma[:, 0], beta[:, 0])
-        else:
-            hidden = tf.einsum("blkd,dn->blkn", attended, self.hidden_kernel) + self.hidden_bias
-        outputs = on_last_axis(self.feedforward_output, tf.nn.relu(hidden))  # [B, L, K, D]
+        attention = self.attention(inputs, sequences=sequences)
+        attention = self.attention_dropout(attention, training=training)
+        normalized = normalize(inputs + attention, _EPSILON)  # [N, J, D]
+        attended, hidden = self._attended_and_hidden(normalized, gamma, beta)
+        outputs = on_last_axis(self.feedforward_output, tf.nn.relu(hidden))  # [N, K, D]
         outputs = self.feedforward_dropout(outputs, training=training)
-        return self.normalization(attended + outputs, gamma[:, 1], beta[:, 1])
+        return normalize(attended + outputs, _EPSILON)
 
-    def _shared_hidden(
+    def _attended_and_hidden(
         self, normalized: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor
-    ) -> tf.Tensor:
-        kernel = tf.einsum("kd,dn->dkn", gamma, self.hidden_kernel)
-        bias = tf.einsum("kd,dn->kn", beta, self.hidden_kernel) + self.hidden_bias
-        return tf.einsum("bld,dkn->blkn", tf.squeeze(normalized, 2), kernel) + bias
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """a = gamma * n + beta [N, K, D], and a W_1 + b_1 [N, K, U]."""
+        kernel, bias = tf.convert_to_tensor(self.hidden_kernel), self.hidden_bias
+        if normalized.shape[1] > 1:
+            attended = scale_and_shift(normalized, gamma, beta)
+            flat = tf.reshape(attended, [-1, kernel.shape[0]])
+            hidden = _affine(flat, kernel, bias)
+            return attended, tf.reshape(hidden, [-1, gamma.shape[0], self.feedforward_units])
+        flat = tf.squeeze(normalized, 1)
+        folded_kernel = gamma[:, :, tf.newaxis] * kernel  # [K, D, U]
+        folded_bias = tf.matmul(beta, kernel) + bias  # [K, U]
+        return (_all_tasks(flat, tf.linalg.diag(gamma), beta),
+                _all_tasks(flat, folded_kernel, folded_bias))
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -107,3 +118,14 @@ class ConditionalTransformerBlock(tf.keras.layers.Layer):
             "feedforward_units": self.feedforward_units,
             "dropout": self.dropout_rate,
         }
+
+
+def _all_tasks(inputs: tf.Tensor, kernels: tf.Tensor, biases: tf.Tensor) -> tf.Tensor:
+    """One product with the kernels of all tasks side by side. [N, D], [K, D, U] -> [N, K, U]"""
+    num_tasks, width, units = kernels.shape
+    kernel = tf.reshape(tf.transpose(kernels, [1, 0, 2]), [width, num_tasks * units])
+    return tf.reshape(_affine(inputs, kernel, biases), [-1, num_tasks, units])
+
+
+def _affine(inputs: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+    return tf.nn.bias_add(tf.matmul(inputs, kernel), tf.reshape(bias, [-1]))

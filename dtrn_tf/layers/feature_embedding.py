@@ -24,8 +24,9 @@ class FeatureEmbedding(tf.keras.layers.Layer):
         feature_tables: Name of the table of every feature.
         width: D, the width of every embedding.
 
-    Inputs: dict of feature to whole numbers [...] of any shape, with exactly the features named.
-    Outputs: dict of feature to [..., D].
+    Inputs: dict of feature to whole numbers [...] of any shape, dense or ragged, with exactly the
+        features named.
+    Outputs: dict of feature to [..., D], ragged where the ids are.
 
     Masking: id 0 gives zeros and no gradient; ids < 0 or >= rows give row 1, on every device.
 
@@ -85,7 +86,7 @@ class FeatureEmbedding(tf.keras.layers.Layer):
         return embeddings
 
     def _look_up(self, table: str, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        ids = [self._valid_ids(table, name, feature) for name, feature in inputs.items()]
+        ids = [self._valid_ids(table, name, _flat(feature)) for name, feature in inputs.items()]
         flat = tf.concat([tf.reshape(i, [-1]) for i in ids], 0)
         # Not embedding_lookup: on a mirrored variable that reads the whole table.
         rows = tf.gather(table_variable(self.tables[table]), flat)
@@ -93,15 +94,11 @@ class FeatureEmbedding(tf.keras.layers.Layer):
         rows = tf.where(flat[:, tf.newaxis] != 0, rows, tf.zeros_like(rows))
         parts = tf.split(tf.cast(rows, self.compute_dtype), [tf.size(i) for i in ids])
         return {
-            name: tf.ensure_shape(
-                tf.reshape(part, tf.concat([tf.shape(i), [self.width]], 0)),
-                [*i.shape, self.width],
-            )  # [..., D]
-            for name, part, i in zip(inputs, parts, ids)
-        }
+            name: _like(feature, tf.reshape(part, tf.concat([tf.shape(i), [self.width]], 0)))
+            for (name, feature), part, i in zip(inputs.items(), parts, ids)
+        }  # [..., D]
 
     def _valid_ids(self, table: str, name: str, ids: tf.Tensor) -> tf.Tensor:
-        ids = tf.convert_to_tensor(ids)
         if not ids.dtype.is_integer:
             raise ValueError(
                 f"The ids of feature {name!r} should be whole numbers. Received: {ids.dtype.name}."
@@ -116,3 +113,13 @@ class FeatureEmbedding(tf.keras.layers.Layer):
             "feature_tables": dict(self.feature_tables),
             "width": self.width,
         }
+
+
+def _flat(ids: tf.Tensor | tf.RaggedTensor) -> tf.Tensor:
+    return ids.flat_values if isinstance(ids, tf.RaggedTensor) else tf.convert_to_tensor(ids)
+
+
+def _like(ids: tf.Tensor | tf.RaggedTensor, rows: tf.Tensor) -> tf.Tensor | tf.RaggedTensor:
+    if isinstance(ids, tf.RaggedTensor):
+        return ids.with_flat_values(rows)
+    return tf.ensure_shape(rows, [*ids.shape, rows.shape[-1]])

@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from dtrn_tf.layers.arguments import check_whole
-from dtrn_tf.layers.last_axis import on_last_axis
+from dtrn_tf.layers.sequences import tokens_and_sequences
 
 
 @tf.keras.utils.register_keras_serializable(package="dtrn_tf")
@@ -22,17 +22,21 @@ class SequenceEmbedding(tf.keras.layers.Layer):
         width: D, the width of a token.
         max_length: Number of learned positions; older events share the last one.
 
-    Inputs: list of aligned embeddings [B, L, D'], newest event last; mask [B, L] bool.
-    Outputs: tokens [B, L, D].
+    Inputs: list of aligned embeddings, newest event last: RaggedTensors [R, (L), D'], or dense
+        [R, L, D'] and event_mask [R, L] bool.
+    Outputs: tokens, ragged [R, (L), D] or dense [R, L, D] like the inputs.
 
-    Masking: positions count masked-in events only, so padding may lie on either side; padding
-        gets finite tokens that later layers leave out.
+    Masking: positions count events only, so padding may lie on either side; padding gets finite
+        tokens that later layers leave out.
 
     Raises:
         ValueError: An argument is out of range.
 
     Example:
         >>> layer = SequenceEmbedding(width=5, max_length=10)
+        >>> items = tf.RaggedTensor.from_row_lengths(tf.ones([3, 7]), [2, 1])
+        >>> layer([items, items.with_values(tf.ones([3, 2]))]).shape
+        TensorShape([2, None, 5])
         >>> mask = tf.constant([[True, True, False], [True, False, False]])
         >>> layer([tf.ones([2, 3, 7]), tf.ones([2, 3, 2])], mask).shape
         TensorShape([2, 3, 5])
@@ -53,11 +57,15 @@ class SequenceEmbedding(tf.keras.layers.Layer):
         )
         super().build(input_shape)
 
-    def call(self, inputs: Sequence[tf.Tensor], mask: tf.Tensor) -> tf.Tensor:
-        newer = tf.cumsum(tf.cast(mask, tf.int32), axis=1, exclusive=True, reverse=True)
-        positions = tf.minimum(newer, self.max_length - 1)  # [B, L]
-        events = on_last_axis(self.projection, tf.concat(list(inputs), -1))  # [B, L, D]
-        return events + tf.gather(tf.convert_to_tensor(self.positions), positions)
+    def call(
+        self, inputs: Sequence[tf.Tensor | tf.RaggedTensor], event_mask: tf.Tensor | None = None
+    ) -> tf.Tensor | tf.RaggedTensor:
+        packed = [tokens_and_sequences(x, event_mask) for x in inputs]
+        sequences = packed[0][1]
+        positions = tf.minimum(sequences.newer(), self.max_length - 1)  # [N]
+        events = self.projection(tf.concat([tokens for tokens, _ in packed], -1))  # [N, D]
+        events += tf.gather(tf.convert_to_tensor(self.positions), positions)
+        return sequences.unpack(events)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "width": self.width, "max_length": self.max_length}

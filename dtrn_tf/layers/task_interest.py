@@ -8,9 +8,12 @@ from typing import Any
 import tensorflow as tf
 
 from dtrn_tf.layers.arguments import check_one_of, check_rate, check_units, check_whole
+from dtrn_tf.layers.candidate_rows import CandidateRows
+from dtrn_tf.layers.conditional_layer_normalization import scale_and_shift
 from dtrn_tf.layers.conditional_transformer import ConditionalTransformer
 from dtrn_tf.layers.hypernetwork import Hypernetwork
-from dtrn_tf.layers.masked_mean_pooling import MaskedMeanPooling
+from dtrn_tf.layers.mean_pooling import MeanPooling
+from dtrn_tf.layers.sequences import tokens_and_sequences
 from dtrn_tf.layers.target_attention_pooling import TargetAttentionPooling
 
 
@@ -31,20 +34,26 @@ class TaskInterest(tf.keras.layers.Layer):
         dropout: Dropout rate inside the Transformer.
         hypernetwork_units: Widths of the hypernetwork's hidden layers.
 
-    Inputs: list of T sequences [B, L, D] (L may differ between behaviour types); list of T masks
-        [B, L] bool; target [B, D], the candidate, for pooling "target" only.
-    Outputs: interests [B, K, T, D].
+    Inputs: list of T sequences, each a RaggedTensor [R, (L), D], or dense [R, L, D] with a mask in
+        the list of T masks [R, L] bool (L may differ between behaviour types). Ragged ones cost
+        what their events cost; dense ones have static shapes, as XLA needs. For pooling "target"
+        only: target [B, D], the candidates, and request_index [B], sorted, the row of `inputs` of
+        each candidate; without it R = B.
+    Outputs: interests [R, K, T, D]; with pooling "target" [B, K, T, D].
 
     Masking: padding changes nothing; an empty sequence gives a learned vector per (k, t).
 
     Raises:
-        ValueError: An argument is out of range, there is not one mask per sequence, or pooling
-            is "target" and no target was given.
+        ValueError: An argument is out of range, there is not one mask per dense sequence, or
+            pooling is "target" and no target was given.
 
     Example:
         >>> layer = TaskInterest(num_tasks=3)
-        >>> sequences = [tf.ones([2, 7, 5]), tf.ones([2, 11, 5])]
-        >>> layer(sequences, [tf.ones([2, 7], tf.bool), tf.zeros([2, 11], tf.bool)]).shape
+        >>> clicked = tf.RaggedTensor.from_row_lengths(tf.ones([7, 5]), [7, 0])
+        >>> bought = tf.RaggedTensor.from_row_lengths(tf.ones([4, 5]), [1, 3])
+        >>> layer([clicked, bought]).shape
+        TensorShape([2, 3, 2, 5])
+        >>> layer([tf.ones([2, 7, 5])] * 2, masks=[tf.ones([2, 7], tf.bool)] * 2).shape
         TensorShape([2, 3, 2, 5])
 
     References:
@@ -99,9 +108,9 @@ class TaskInterest(tf.keras.layers.Layer):
             dtype=self.dtype_policy,
         )
         self.transformer.build((None, None, width))
-        pool = TargetAttentionPooling if self.pooling == "target" else MaskedMeanPooling
+        pool = TargetAttentionPooling if self.pooling == "target" else MeanPooling
         self.pool = pool(dtype=self.dtype_policy)
-        self.pool.build((None, None, self.num_tasks, width))
+        self.pool.build((None, self.num_tasks, width))
         super().build(input_shape)
 
     def _embeddings(self, name: str, shape: tuple[int, ...], stddev: float) -> Any:
@@ -110,29 +119,45 @@ class TaskInterest(tf.keras.layers.Layer):
 
     def call(
         self,
-        inputs: Sequence[tf.Tensor],
-        masks: Sequence[tf.Tensor],
+        inputs: Sequence[tf.Tensor | tf.RaggedTensor],
+        masks: Sequence[tf.Tensor | None] | None = None,
         target: tf.Tensor | None = None,
+        request_index: tf.Tensor | None = None,
         training: bool | None = None,
     ) -> tf.Tensor:
+        masks = [None] * len(inputs) if masks is None else masks
         self._check(inputs, masks, target)
         gamma, beta = self.hypernetwork(
             [tf.convert_to_tensor(self.task_embeddings),
              tf.convert_to_tensor(self.behavior_embeddings)]
         )  # [K, T, I, D]
         no_history = tf.convert_to_tensor(self.no_history)  # [K, T, D]
+        packed = [tokens_and_sequences(x, mask) for x, mask in zip(inputs, masks)]
+        by_candidate = self.pooling == "target"
+        rows = CandidateRows(request_index if by_candidate else None, packed[0][1].num_sequences)
+        queries = rows.group(target) if by_candidate else None  # [R, M, D]
         interests = []
-        for t, (sequence, mask) in enumerate(zip(inputs, masks)):
-            encoded = self.transformer(
-                sequence, mask, gamma[:, t], beta[:, t], training=training
-            )  # [B, L, K, D]
-            query = [target] if self.pooling == "target" else []
-            pooled = self.pool(encoded, mask, *query)  # [B, K, D]
-            has_history = tf.reduce_any(mask, axis=1)[:, tf.newaxis, tf.newaxis]  # [B, 1, 1]
-            interests.append(tf.where(has_history, pooled, no_history[:, t]))
-        return tf.stack(interests, axis=2)  # [B, K, T, D]
+        for t, (tokens, sequences) in enumerate(packed):
+            normalized = self.transformer(
+                tokens, sequences=sequences, gamma=gamma[:, t], beta=beta[:, t],
+                training=training,
+            )  # [N, K, D]
+            # The weights of pooling sum to 1: the last normalization's scale and shift come after.
+            scale, shift = gamma[:, t, -1], beta[:, t, -1]  # [K, D]
+            if by_candidate:
+                pooled = self.pool(
+                    normalized, sequences=sequences, queries=queries, gamma=scale
+                )  # [R, M, K, D]
+            else:
+                pooled = self.pool(normalized, sequences=sequences)[:, tf.newaxis]  # [R, 1, K, D]
+            interest = scale_and_shift(pooled, scale, shift)  # [R, M, K, D]
+            has_history = tf.reshape(sequences.lengths > 0, [-1, 1, 1, 1])
+            interests.append(tf.where(has_history, interest, no_history[:, t]))
+        return rows.ungroup(tf.stack(interests, axis=3))  # [B, K, T, D]
 
-    def _check(self, inputs: Sequence[Any], masks: Sequence[Any], target: Any) -> None:
+    def _check(
+        self, inputs: Sequence[Any], masks: Sequence[Any], target: tf.Tensor | None
+    ) -> None:
         if len(inputs) != len(masks):
             raise ValueError(
                 "There should be one mask per sequence. "

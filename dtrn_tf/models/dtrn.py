@@ -7,9 +7,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from dtrn_tf.layers import (FeatureEmbedding, MaskedMeanPooling, NumericEmbedding,
-                            SequenceEmbedding, TaskTowers)
-from dtrn_tf.schema import PADDING_ID, Schema
+from dtrn_tf.layers import FeatureEmbedding, NumericEmbedding, SequenceEmbedding, TaskTowers
+from dtrn_tf.layers.mean_pooling import MeanPooling
+from dtrn_tf.layers.sequences import tokens_and_sequences
+from dtrn_tf.schema import PADDING_ID, REQUEST_INDEX, Schema
 
 keras = tf.keras
 Tensor = Any
@@ -39,7 +40,10 @@ class DTRN(keras.Model):  # type: ignore[name-defined]
 
     Inputs:
         A dict as `Preprocessing` makes it: categorical features [B] int32 table rows, numeric
-        features [B] float32, sequence features [B, (L)] int32, ragged or padded with 0.
+        features [B] float32, sequence features [B, (L)] int32, ragged (no work on padding) or
+        padded with 0. With `request_index` [B], ascending, the features of level request and the
+        sequences have one row per request, [R] and [R, (L)], and candidate b belongs to request
+        `request_index[b]`: what depends on the request alone is computed once per request.
 
     Outputs:
         {task: logits [B]}.
@@ -81,7 +85,7 @@ class DTRN(keras.Model):  # type: ignore[name-defined]
         self.sequence_embeddings = [
             SequenceEmbedding(embedding_width, b.max_length, name=f"{b.name}_embedding")
             for b in schema.behaviors]
-        self.mean_pooling = MaskedMeanPooling(name="mean_pooling")
+        self.mean_pooling = MeanPooling(name="mean_pooling")
         self.target_projection = keras.layers.Dense(embedding_width, name="target_projection")
         self.towers = TaskTowers(len(schema.tasks), tower_units, dropout=dropout,
                                  base_rates=_rates_in_order(schema, base_rates), name="towers")
@@ -123,47 +127,64 @@ class DTRN(keras.Model):  # type: ignore[name-defined]
         self.built = True
 
     def call(self, inputs: Mapping[str, Tensor], training: bool | None = None) -> dict[str, Tensor]:
-        ids = {f.name: _dense(inputs[f.name]) for f in self.schema.id_features}
-        embedded = self.embedding(ids)
-        fields = self._fields(inputs, embedded)                        # [B, F, D]
-        interests = self._interests(ids, embedded, fields, training)   # [B, J, T, D]
-        bottom = _join(fields, interests)                              # [B, J, F+T, D]
+        embedded = self.embedding({f.name: inputs[f.name] for f in self.schema.id_features})
+        fields = self._fields(inputs, embedded)                          # [B, F, D]
+        interests = self._interests(inputs, embedded, fields, training)  # [B, J, T, D]
+        bottom = _join(fields, interests)                                # [B, J, F+T, D]
         if self.refinement is not None:
-            bottom = self.refinement(bottom)                           # [B, K, F+T, D]
+            bottom = self.refinement(bottom)                             # [B, K, F+T, D]
         shape = (-1, bottom.shape[1], bottom.shape[2] * bottom.shape[3])
         hidden = self.network(tf.reshape(bottom, shape), training=training)  # [B, K, U]
-        logits = self.towers(hidden, training=training)                # [B, K]
+        logits = self.towers(hidden, training=training)                  # [B, K]
         if self.wide is not None:
-            weights = self.wide({f.name: ids[f.name] for f in self.schema.categorical_features})
-            logits += tf.add_n(list(weights.values()))
+            weights = self.wide({f.name: inputs[f.name] for f in self.schema.categorical_features})
+            logits += tf.add_n(list(self._per_candidate(weights, inputs).values()))
         return dict(zip(self.schema.task_names, tf.unstack(logits, axis=1)))
 
     def _fields(self, inputs: Mapping[str, Tensor], embedded: Mapping[str, Tensor]) -> Tensor:
         """One field per feature, candidate fields last. [B, F, D]"""
-        fields = dict(embedded)
+        fields = self._per_candidate(embedded, inputs)
         if self.schema.numeric_features:
             names = [f.name for f in self.schema.numeric_features]
-            numbers = tf.stack([inputs[name] for name in names], axis=1)  # [B, F_numeric]
-            fields.update(zip(names, tf.unstack(self.numeric_embedding(numbers), axis=1)))
+            numbers = self._per_candidate({name: inputs[name] for name in names}, inputs)
+            embedded_numbers = self.numeric_embedding(tf.stack([numbers[n] for n in names], axis=1))
+            fields.update(zip(names, tf.unstack(embedded_numbers, axis=1)))
         ordered = sorted(self.schema.features, key=lambda f: f.level == "candidate")
         return tf.stack([fields[f.name] for f in ordered], axis=1)
 
-    def _interests(self, ids: Mapping[str, Tensor], embedded: Mapping[str, Tensor],
+    def _per_candidate(self, values: Mapping[str, Tensor],
+                       inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Values of features, those of requests repeated for their candidates. [B, ...] each"""
+        kept = {f.name: values[f.name] for f in self.schema.features if f.name in values}
+        names = [f.name for f in self.schema.features if f.name in kept and f.level == "request"]
+        if REQUEST_INDEX not in inputs or not names:
+            return kept
+        requests = tf.stack([kept[name] for name in names], axis=1)  # [R, F, ...]
+        candidates = tf.gather(requests, inputs[REQUEST_INDEX])      # [B, F, ...]
+        return {**kept, **dict(zip(names, tf.unstack(candidates, axis=1)))}
+
+    def _interests(self, inputs: Mapping[str, Tensor], embedded: Mapping[str, Tensor],
                    fields: Tensor, training: bool | None) -> Tensor | None:
         """What each behaviour sequence says. [B, J, T, D]"""
         if not self.schema.behaviors:
             return None
-        # The item of a position decides whether it is padding.
-        masks = [tf.not_equal(ids[b.features[0].name], PADDING_ID) for b in self.schema.behaviors]
+        index = inputs.get(REQUEST_INDEX)
+        masks = [_mask(inputs[b.features[0].name]) for b in self.schema.behaviors]
         sequences = [
-            layer([embedded[f.name] for f in b.features], mask)
+            layer([embedded[f.name] for f in b.features], event_mask=mask)
             for b, layer, mask in zip(self.schema.behaviors, self.sequence_embeddings, masks)]
-        if self.interest is None:
-            pooled = [self.mean_pooling(s[:, :, tf.newaxis], mask)
-                      for s, mask in zip(sequences, masks)]
-            return tf.stack(pooled, axis=2)
-        target = self._target(fields) if self._uses_target else None
-        return self.interest(sequences, masks, target, training=training)
+        if self._uses_target:
+            return self.interest(sequences, masks, self._target(fields), index, training=training)
+        if self.interest is not None:
+            interests = self.interest(sequences, masks, training=training)  # [R, J, T, D]
+        else:
+            interests = self._means(sequences, masks)                       # [R, 1, T, D]
+        return interests if index is None else tf.gather(interests, index)
+
+    def _means(self, sequences: Sequence[Tensor], masks: Sequence[Tensor | None]) -> Tensor:
+        packed = [tokens_and_sequences(x, mask) for x, mask in zip(sequences, masks)]
+        return tf.stack([self.mean_pooling(tokens[:, tf.newaxis], sequences=places)
+                         for tokens, places in packed], axis=2)
 
     def _target(self, fields: Tensor) -> Tensor:
         """The query of target attention: the candidate's fields. [B, D]"""
@@ -210,8 +231,9 @@ def _build(layer: Any, shape: Any) -> None:
         layer.build(shape)
 
 
-def _dense(ids: Tensor) -> Tensor:
-    return ids.to_tensor(PADDING_ID) if isinstance(ids, tf.RaggedTensor) else ids
+def _mask(items: Tensor | tf.RaggedTensor) -> Tensor | None:
+    """Where there is an event: the item of a position decides. A ragged one has no padding."""
+    return None if isinstance(items, tf.RaggedTensor) else tf.not_equal(items, PADDING_ID)
 
 
 def _join(fields: Tensor, interests: Tensor | None) -> Tensor:

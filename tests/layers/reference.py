@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from dtrn_tf.layers.sequences import PackedSequences, PaddedSequences
+
 
 def raw(weight: Any) -> tf.Tensor:
     return tf.convert_to_tensor(weight)
@@ -45,6 +47,17 @@ def assert_equal_with_gradients(first: Callable[[], Any], second: Callable[[], A
     for i, (gradient, wanted) in enumerate(zip(gradients, expected_gradients)):
         np.testing.assert_allclose(gradient, wanted, rtol=1e-6, atol=1e-8, err_msg=f"source {i}")
         assert np.any(wanted), f"source {i} is not used by the reference"
+
+
+def lay_out(kind: str, x: tf.Tensor, lengths: Sequence[int]
+            ) -> tuple[tf.Tensor, Any, Callable[[tf.Tensor], tf.Tensor]]:
+    """[S, L, ...] as tokens [N, ...], their sequences, and a function that picks the events."""
+    mask = tf.sequence_mask(lengths, x.shape[1])
+    if kind == "packed":
+        return (tf.boolean_mask(x, mask), PackedSequences(tf.constant(np.cumsum([0, *lengths]))),
+                lambda tokens: tokens)
+    return (tf.reshape(x, [-1, *x.shape[2:]]), PaddedSequences(mask),
+            lambda tokens: tf.boolean_mask(tokens, tf.reshape(mask, [-1])))
 
 
 def assert_all_different(*kernels: Any) -> None:
@@ -123,7 +136,7 @@ def hypernetwork(task: tf.Tensor, behavior: tf.Tensor, layer: Any) -> tuple[tf.T
     return (gamma + 1 if layer.initialization == "identity" else gamma), beta
 
 
-def pool(x: tf.Tensor, layer: Any, target: tf.Tensor | None) -> tf.Tensor:
+def pool(x: tf.Tensor, layer: Any, target: tf.Tensor | None = None) -> tf.Tensor:
     """[L, D] -> [D]; with a target, attention."""
     if target is None:
         return tf.reduce_sum(x, 0) / x.shape[0]

@@ -18,15 +18,6 @@ CASES = {
     "ConditionalLayerNormalization": (
         layers.ConditionalLayerNormalization,
         (tf.TensorSpec([None, None, 1, 6]), tf.TensorSpec([3, 6]), tf.TensorSpec([3, 6]))),
-    "ConditionalTransformer": (
-        functools.partial(layers.ConditionalTransformer, 2, 2, 5),
-        (SEQUENCE, MASK, tf.TensorSpec([3, 4, 6]), tf.TensorSpec([3, 4, 6]))),
-    "ConditionalTransformerBlock": (
-        functools.partial(layers.ConditionalTransformerBlock, 2, 5),
-        (tf.TensorSpec([None, None, 1, 6]), MASK, NORMS, NORMS)),
-    "ConditionalTransformerBlock one input per task": (
-        functools.partial(layers.ConditionalTransformerBlock, 3, 5),
-        (tf.TensorSpec([None, None, 3, 6]), MASK, NORMS, NORMS)),
     "CustomizedGateControl": (
         functools.partial(layers.CustomizedGateControl, 3, 2, 5, [7, 6], shared_gate=True),
         ([tf.TensorSpec([None, 3, 11]), tf.TensorSpec([None, 1, 11])],)),
@@ -40,8 +31,6 @@ CASES = {
     "MMoE": (functools.partial(layers.MMoE, 3, 2, [7, 6]), (tf.TensorSpec([None, 1, 11]),)),
     "MMoE one input per task": (
         functools.partial(layers.MMoE, 3, 2, [7, 6]), (tf.TensorSpec([None, 3, 11]),)),
-    "MaskedMeanPooling": (
-        layers.MaskedMeanPooling, (tf.TensorSpec([None, None, 3, 6]), MASK)),
     "NumericEmbedding": (
         functools.partial(layers.NumericEmbedding, 5), (tf.TensorSpec([None, 3]),)),
     "PLE": (functools.partial(layers.PLE, 3, 2, 1, [7, 6], 2), (tf.TensorSpec([None, 1, 11]),)),
@@ -51,16 +40,11 @@ CASES = {
         functools.partial(layers.ParallelDense, 6, 5, "tanh"), (tf.TensorSpec([None, 3, 7]),)),
     "ParallelMLP": (
         functools.partial(layers.ParallelMLP, 3, [7, 5]), (tf.TensorSpec([None, None, 1, 11]),)),
-    "SelfAttention": (
-        functools.partial(layers.SelfAttention, 2), (tf.TensorSpec([None, None, 3, 6]), MASK)),
     "SequenceEmbedding": (
         functools.partial(layers.SequenceEmbedding, 5, 4),
         ([SEQUENCE, tf.TensorSpec([None, None, 2])], MASK)),
     "SharedBottom": (
         functools.partial(layers.SharedBottom, [7, 5]), (tf.TensorSpec([None, 3, 11]),)),
-    "TargetAttentionPooling": (
-        layers.TargetAttentionPooling,
-        (tf.TensorSpec([None, None, 3, 6]), MASK, tf.TensorSpec([None, 6]))),
     "TaskInterest": (
         functools.partial(layers.TaskInterest, 3, 2, 5),
         ([SEQUENCE, SEQUENCE], [MASK, MASK])),

@@ -27,7 +27,7 @@ def layer():
 def test_positions_count_from_the_newest_event(layer, mask, expected):
     item, side = np.arange(4.0).reshape(1, 4, 1), np.ones([1, 4, 1])
     tokens = layer([tf.constant(item, tf.float32), tf.constant(side, tf.float32)],
-                   tf.constant([mask]) > 0).numpy()[0, :, 0]
+                   event_mask=tf.constant([mask]) > 0).numpy()[0, :, 0]
     assert np.isfinite(tokens).all()
     for i, position in enumerate(expected):
         assert position is None or tokens[i] == i + 2 + 5 + position
@@ -37,7 +37,7 @@ def test_equals_a_loop():
     layer = SequenceEmbedding(3, 5, dtype="float64")
     item, side = normal(2, 7, 11), normal(2, 7, 5, seed=1)
     mask = np.arange(7) < np.array([[7], [2]])
-    layer([item, side], tf.constant(mask))
+    layer([item, side], event_mask=tf.constant(mask))
     randomize(layer)
 
     def loop():
@@ -46,7 +46,7 @@ def test_equals_a_loop():
             + raw(layer.positions)[min(mask[b, i + 1:].sum(), 4)]
             for i in range(7)] for b in range(2)])
 
-    assert_equal_with_gradients(lambda: layer([item, side], tf.constant(mask)), loop,
+    assert_equal_with_gradients(lambda: layer([item, side], event_mask=tf.constant(mask)), loop,
                                 [item, side, *layer.trainable_weights])
 
 
@@ -55,10 +55,29 @@ def test_longer_padding_changes_no_token(layer):
     item, side = tf.cast(item, tf.float32), tf.cast(side, tf.float32)
     mask = tf.constant([[True, True, True], [True, False, False]])
     padding = [[0, 0], [0, 4], [0, 0]]
-    longer = layer([tf.pad(item, padding), tf.pad(side, padding)], tf.pad(mask, padding[:2]))
-    np.testing.assert_array_equal(longer[:, :3], layer([item, side], mask))
+    longer = layer([tf.pad(item, padding), tf.pad(side, padding)],
+                   event_mask=tf.pad(mask, padding[:2]))
+    np.testing.assert_array_equal(longer[:, :3], layer([item, side], event_mask=mask))
 
 
 def test_no_events_at_all(layer):
-    tokens = layer([tf.zeros([2, 0, 1])] * 2, tf.zeros([2, 0], tf.bool))
+    tokens = layer([tf.zeros([2, 0, 1])] * 2, event_mask=tf.zeros([2, 0], tf.bool))
     assert tokens.shape == (2, 0, 1)
+
+
+def test_ragged_equals_dense():
+    layer = SequenceEmbedding(3, 5, dtype="float64")
+    item, side, lengths = normal(4, 7, 11), normal(4, 7, 5, seed=1), [7, 0, 2, 1]
+    mask = tf.sequence_mask(lengths, 7)
+    layer([item, side], event_mask=mask)
+    randomize(layer)
+    ragged = layer([tf.RaggedTensor.from_tensor(x, lengths=lengths) for x in (item, side)])
+    assert ragged.row_lengths().numpy().tolist() == lengths
+    dense = layer([item, side], event_mask=mask)
+    np.testing.assert_allclose(ragged.values, tf.boolean_mask(dense, mask), rtol=1e-12)
+
+
+def test_dense_needs_a_mask():
+    text = "A dense sequence should come with a mask of its events; a ragged one needs none."
+    with pytest.raises(ValueError, match=text):
+        SequenceEmbedding(3, 5)([tf.ones([2, 7, 3])])

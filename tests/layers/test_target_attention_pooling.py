@@ -1,51 +1,72 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from reference import assert_equal_with_gradients, normal, pool, randomize
+from reference import assert_equal_with_gradients, lay_out, normal, pool, randomize
 
-from dtrn_tf.layers import TargetAttentionPooling
+from dtrn_tf.layers.target_attention_pooling import TargetAttentionPooling
+
+LENGTHS = (5, 1, 0, 3)
 
 
 def test_hand_computed():
     layer = TargetAttentionPooling()
-    layer.build((None, None, 1, 1))
+    layer.build((None, 1, 1))
     layer.set_weights([np.array([[1.0]])])
-    values = tf.reshape(tf.math.log([1.0, 3.0, 7.0]), [1, 3, 1, 1])
-    pooled = layer(values, tf.constant([[True, True, False]]), tf.constant([[1.0]]))
-    assert float(pooled[0, 0, 0]) == pytest.approx(0.25 * np.log(1) + 0.75 * np.log(3))
+    x = tf.reshape(tf.math.log([1.0, 3.0, 7.0]), [1, 3, 1, 1])
+    tokens, sequences, _ = lay_out("padded", x, [2])
+    pooled = layer(tokens, sequences=sequences, queries=tf.constant([[[1.0], [2.0]]]),
+                   gamma=tf.ones([1, 1]))[0, :, 0, 0]
+    first, second = 0.25 * np.log(1) + 0.75 * np.log(3), 0.1 * np.log(1) + 0.9 * np.log(3)
+    np.testing.assert_allclose(pooled, [first, second], rtol=1e-5)
 
 
-def test_equals_a_loop():
+@pytest.mark.parametrize("kind", ["packed", "padded"])
+def test_equals_a_loop_over_scaled_and_shifted_values(kind):
+    """Attention over gamma * x + beta, whatever beta; the values themselves stay as they are."""
     layer = TargetAttentionPooling(dtype="float64")
-    values, query, lengths = normal(3, 5, 2, 7), normal(3, 7, seed=1), (5, 1, 3)
-    mask = tf.constant(np.arange(5) < np.array(lengths)[:, None])
-    layer(values, mask, query)
+    x, queries, gamma, beta = (normal(*shape, seed=i) for i, shape in
+                               enumerate([(4, 5, 2, 7), (4, 3, 7), (2, 7), (2, 7)]))
+    layer.build((None, 2, 7))
     randomize(layer)
 
+    def pooled():
+        tokens, sequences, _ = lay_out(kind, x, LENGTHS)
+        return gamma * layer(tokens, sequences=sequences, queries=queries, gamma=gamma)
+
+    def one(s, m, j, length):
+        if not length:
+            return tf.zeros(7, tf.float64)
+        return pool(gamma[j] * x[s, :length, j] + beta[j], layer, queries[s, m]) - beta[j]
+
     def loop():
-        return tf.stack([[pool(values[b, :n, j], layer, query[b]) for j in range(2)]
-                         for b, n in enumerate(lengths)])
+        return tf.stack([[[one(s, m, j, n) for j in range(2)] for m in range(3)]
+                         for s, n in enumerate(LENGTHS)])
 
-    assert_equal_with_gradients(lambda: layer(values, mask, query), loop,
-                                [values, query, *layer.trainable_weights])
+    assert_equal_with_gradients(pooled, loop, [x, queries, gamma, *layer.trainable_weights])
 
 
-def test_no_events_give_zeros_and_finite_gradients():
+@pytest.mark.parametrize("kind", ["packed", "padded"])
+def test_no_events_give_zeros_and_finite_gradients(kind):
     layer = TargetAttentionPooling()
-    values, query = tf.Variable(tf.ones([2, 3, 1, 5])), tf.Variable(tf.ones([2, 5]))
+    x, queries = tf.Variable(tf.ones([2, 3, 1, 5])), tf.Variable(tf.ones([2, 2, 5]))
     with tf.GradientTape() as tape:
-        pooled = layer(values, tf.constant([[False] * 3, [True] * 3]), query)
-    np.testing.assert_allclose(pooled[:, 0, 0], [0.0, 1.0], rtol=1e-6)
-    for gradient in tape.gradient(pooled, [values, query, *layer.trainable_weights]):
+        tokens, sequences, _ = lay_out(kind, x, [0, 3])
+        pooled = layer(tokens, sequences=sequences, queries=queries, gamma=tf.ones([1, 5]))
+    np.testing.assert_allclose(pooled[:, :, 0, 0], [[0.0, 0.0], [1.0, 1.0]], rtol=1e-6)
+    for gradient in tape.gradient(pooled, [x, queries, *layer.trainable_weights]):
         assert np.isfinite(gradient).all()
-    empty = layer(tf.zeros([2, 0, 1, 5]), tf.zeros([2, 0], tf.bool), query)
-    assert empty.numpy().tolist() == [[[0.0] * 5]] * 2
+    tokens, sequences, _ = lay_out(kind, tf.zeros([2, 0, 1, 5]), [0, 0])
+    empty = layer(tokens, sequences=sequences, queries=queries, gamma=tf.ones([1, 5]))
+    assert not np.any(empty) and empty.shape == (2, 2, 1, 5)
 
 
 def test_padding_changes_nothing():
     layer = TargetAttentionPooling()
-    values, query = tf.cast(normal(2, 3, 1, 5), tf.float32), tf.ones([2, 5])
-    mask = tf.constant([[True, True, False], [True, False, False]])
-    expected = layer(values, mask, query)
-    other = tf.where(mask[:, :, None, None], values, 1e6)
-    np.testing.assert_array_equal(layer(other, mask, query), expected)
+    x = tf.cast(normal(2, 3, 1, 5), tf.float32)
+    mask = tf.sequence_mask([2, 1], 3)[:, :, None, None]
+    results = []
+    for values in (x, tf.where(mask, x, 1e6)):
+        tokens, sequences, _ = lay_out("padded", values, [2, 1])
+        results.append(layer(tokens, sequences=sequences, queries=tf.ones([2, 1, 5]),
+                             gamma=tf.ones([1, 5])))
+    np.testing.assert_array_equal(*results)

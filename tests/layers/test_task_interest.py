@@ -6,6 +6,7 @@ import tensorflow as tf
 from reference import assert_equal_with_gradients, normal, randomize, raw, task_interest
 
 from dtrn_tf.layers import TaskInterest
+from dtrn_tf.layers.variables import table_variable
 
 LENGTHS = ([5, 0, 1, 3], [0, 0, 7, 2])  # per behaviour and row; row 1 has no history at all
 
@@ -19,20 +20,59 @@ def _inputs(dtype=tf.float64):
     return [tf.cast(x, dtype) for x in sequences], [tf.constant(m) for m in _masks()]
 
 
+def _ragged(sequences):
+    return [tf.RaggedTensor.from_tensor(x, lengths=n) for x, n in zip(sequences, LENGTHS)]
+
+
 @pytest.mark.parametrize("num_blocks, num_heads, pooling, initialization", [
     (1, 1, "mean", "free"), (1, 1, "target", "free"), (1, 3, "mean", "identity"),
     (2, 2, "mean", "free"), (2, 3, "target", "identity")])
 def test_equals_a_loop_over_tasks_and_behaviors(num_blocks, num_heads, pooling, initialization):
+    """Ragged or padded."""
     layer = TaskInterest(3, num_heads, 7, num_blocks, pooling, initialization,
                          hypernetwork_units=[11], dtype="float64")
     sequences, masks = _inputs()
     target = [normal(4, 6, seed=9)] if pooling == "target" else []
     layer(sequences, masks, *target)
     randomize(layer)
+    sources = [*sequences, *target, *layer.trainable_weights]
     assert_equal_with_gradients(
         lambda: layer(sequences, masks, *target),
-        lambda: task_interest(layer, sequences, _masks(), *target),
-        [*sequences, *target, *layer.trainable_weights])
+        lambda: task_interest(layer, sequences, _masks(), *target), sources)
+    assert_equal_with_gradients(
+        lambda: layer(_ragged(sequences), None, *target),
+        lambda: layer(sequences, masks, *target), sources)
+
+
+def test_candidates_of_a_request_equal_one_request_each():
+    layer = TaskInterest(3, 3, 7, pooling="target", dtype="float64")
+    sequences, masks = _inputs()
+    index, target = tf.constant([0, 0, 2, 3, 3, 3]), normal(6, 6, seed=9)
+    layer(sequences, masks, target, index)
+    assert_equal_with_gradients(
+        lambda: layer(_ragged(sequences), None, target, index),
+        lambda: layer([tf.gather(x, index) for x in sequences],
+                      [tf.gather(m, index) for m in masks], target),
+        [*sequences, target, *layer.trainable_weights])
+
+
+@pytest.mark.parametrize("pooling", ["mean", "target"])
+def test_compiles_under_xla_where_shapes_are_static(pooling):
+    layer = TaskInterest(3, 2, 7, num_blocks=2, pooling=pooling)
+    sequences, masks = _inputs(tf.float32)
+    target = tf.cast(normal(4, 6, seed=9), tf.float32)
+    layer(sequences, masks, target)
+
+    def step():
+        with tf.GradientTape() as tape:
+            interests = layer(sequences, masks, target)
+            loss = tf.reduce_sum(tf.sin(interests))
+        return interests, tape.gradient(loss, [table_variable(w)
+                                               for w in layer.trainable_weights])
+
+    for compiled, eager in zip(*map(tf.nest.flatten, (
+            tf.function(step, jit_compile=True, autograph=False)(), step()))):
+        np.testing.assert_allclose(compiled, eager, rtol=1e-3, atol=1e-4)
 
 
 @pytest.fixture(params=["mean", "target"])

@@ -2,12 +2,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dtrn_tf.layers import (MMoE, PLE, MaskedMeanPooling, SharedBottom, TaskInterest,
-                            TaskRefinement)
+from dtrn_tf.layers import MMoE, PLE, SharedBottom, TaskInterest, TaskRefinement
 from dtrn_tf.layers.variables import table_variable
 from dtrn_tf.losses import binary_crossentropy
 from dtrn_tf.models import DTRN
-from dtrn_tf.schema import Schema
+from dtrn_tf.schema import REQUEST_INDEX, Schema
 
 keras = tf.keras
 WIDTH, TASKS = 5, ("click", "buy", "like")
@@ -99,6 +98,36 @@ def test_ragged_and_padded_sequences_give_the_same():
         np.testing.assert_allclose(dense[task], ragged[task], atol=1e-5)
 
 
+def _requests(seed=0):
+    """Four candidates of three requests, and the same rows with a request of their own each."""
+    index = [0, 2, 2, 2, 3]
+    candidates, requests = _inputs(5, seed), _inputs(4, seed + 1)
+    grouped = {**requests, "item": candidates["item"], REQUEST_INDEX: tf.constant(index)}
+    rows = {name: tf.gather(value, index) for name, value in requests.items()}
+    return grouped, {**rows, "item": candidates["item"]}
+
+
+@pytest.mark.parametrize("wide", [True, False])
+@pytest.mark.parametrize("interest", [
+    None, TaskInterest(1), TaskInterest(3, num_heads=5), TaskInterest(3, pooling="target")],
+    ids=["average", "shared", "mean", "target"])
+def test_requests_and_impressions_give_the_same_with_gradients(interest, wide):
+    """One of the requests has no candidate."""
+    model = _model(interest=interest and type(interest).from_config(interest.get_config()),
+                   wide=wide)
+    results = []
+    for inputs in _requests():
+        with tf.GradientTape() as tape:
+            logits = model(inputs)
+            loss = tf.add_n([tf.reduce_sum(tf.sin(logits[task]) * (k + 1.0))
+                             for k, task in enumerate(TASKS)])
+        gradients = tape.gradient(loss, [table_variable(v) for v in model.trainable_variables])
+        results.append((list(logits.values()), [tf.convert_to_tensor(g) for g in gradients]))
+    for one, other in zip(tf.nest.flatten(results[0]), tf.nest.flatten(results[1])):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+    assert all(np.any(g) for g in results[1][1])
+
+
 @pytest.mark.parametrize("lengths", [[0, 0], [2, 0]])
 def test_empty_sequences_are_no_problem(lengths):
     inputs = _inputs(2)
@@ -117,9 +146,11 @@ def test_the_baseline_equals_its_definition():
     embedded = model.embedding(ids)
     masks = [ids["liked_item"] != 0, ids["bought_item"] != 0]
     tokens = [model.sequence_embeddings[0]([embedded["liked_item"], embedded["liked_author"]],
-                                           masks[0]),
-              model.sequence_embeddings[1]([embedded["bought_item"]], masks[1])]
-    means = [MaskedMeanPooling()(t[:, :, None], m)[:, 0] for t, m in zip(tokens, masks)]
+                                           event_mask=masks[0]),
+              model.sequence_embeddings[1]([embedded["bought_item"]], event_mask=masks[1])]
+    means = [tf.stack([tf.reduce_sum(tokens[t][b, :n], 0) / max(n, 1)
+                       for b, n in enumerate(inputs[name].row_lengths().numpy())])
+             for t, name in enumerate(("liked_item", "bought_item"))]
     age = model.numeric_embedding(inputs["age"][:, None])[:, 0]
     bottom = tf.concat([embedded["tab"], age, embedded["item"], *means], axis=1)[:, None]
     wide = model.wide({name: ids[name] for name in ("item", "tab")})
