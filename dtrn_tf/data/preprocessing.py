@@ -79,9 +79,8 @@ class Preprocessing(tf.Module):
                 inputs[feature.name] = newest.with_values(
                     self._rows(newest.values, feature.vocabulary))  # [B, (L)]
         group = self._schema.group
-        for name in (group.name if group else None, REQUEST_INDEX):
-            if name in raw:
-                inputs[name] = raw[name]
+        untouched = [REQUEST_INDEX, *([group.name] if group else [])]
+        inputs.update((name, raw[name]) for name in untouched if name in raw)
         return inputs
 
     def _rows(self, ids: tf.Tensor, vocabulary_name: str) -> tf.Tensor:

@@ -49,6 +49,17 @@ def test_table():
     assert len({len(line) for line in table.splitlines()}) == 1
 
 
+def test_table_of_requests():
+    table = summary_table({
+        "rows": {"train": 12345, "valid": 7}, "requests": {"train": 1234, "valid": 3},
+        "bayes_auc": {"click": 0.75},
+        "positive_rates": {"train": {"click": 0.5}, "valid": {"click": None}}})
+    assert [line.split() for line in table.splitlines()] == [
+        ["rows", "requests", "click"], ["train", "12,345", "1,234", "50.00%"],
+        ["valid", "7", "3", "none"], ["best", "AUC", "0.7500"]]
+    assert len({len(line) for line in table.splitlines()}) == 1
+
+
 @pytest.mark.slow
 def test_the_synthetic_world(tmp_path):
     target = tmp_path / "data"
