@@ -16,7 +16,7 @@ from dtrn_tf.training import TrainStep, make_strategy
 
 SCHEMAS = {layout: small_schema(layout=layout) for layout in ("impression", "request")}
 NETWORKS = {"shared_bottom": lambda: SharedBottom((5,)), "mmoe": lambda: MMoE(4, 2, (5,)),
-            "ple": lambda: PLE(4, 2, 1, 2, (5,))}
+            "ple": lambda: PLE(4, 2, 1, (5,))}
 NUM_TASKS = {"task": 4, "shared": 1}
 
 
