@@ -396,6 +396,11 @@ class Schema:
                 RecordFeature(name=self.group.name, dtype=self.group.dtype, role="group"))
         return tuple(found)
 
+    @functools.cached_property
+    def candidate_lists(self) -> tuple[str, ...]:
+        """What a record holds once per candidate, in lists; nothing in impressions."""
+        return tuple(f.name for f in self.record_features if f.values == "candidate")
+
     def vocabulary(self, name: str) -> Vocabulary:
         return next(v for v in self.vocabularies if v.name == name)
 

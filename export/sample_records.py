@@ -38,8 +38,7 @@ def _row(schema: Schema, known: dict[str, list[Any]], source: random.Random,
          number: int) -> dict[str, Any]:
     rows = [_candidate(schema, known, source, number)
             for _ in range(1 if schema.layout == "impression" else source.randint(1, _CANDIDATES))]
-    lists = {f.name for f in schema.record_features if f.values == "candidate"}
-    return {name: [row[name] for row in rows] if name in lists else value
+    return {name: [row[name] for row in rows] if name in schema.candidate_lists else value
             for name, value in rows[0].items()}
 
 

@@ -60,9 +60,8 @@ def dense_request(raw: Mapping[str, Any], schema: Schema) -> dict[str, np.ndarra
     repeat the user side of theirs.
     """
     if REQUEST_INDEX in raw:
-        user_side = [f.name for f in schema.record_features if f.values != "candidate"]
-        raw = {**raw, **{name: tf.gather(raw[name], raw[REQUEST_INDEX])
-                         for name in user_side if name in raw}}
+        raw = {name: value if name in schema.candidate_lists
+               else tf.gather(value, raw[REQUEST_INDEX]) for name, value in raw.items()}
     request = {f.name: raw[f.name].numpy() for f in schema.features}
     for behavior in schema.behaviors:
         for feature in behavior.features:

@@ -85,8 +85,7 @@ def small_row(number: int = 0, **changes: Any) -> dict[str, Any]:
 def small_request(numbers: Iterable[int] = (3, 4), **changes: Any) -> dict[str, Any]:
     """A request: the candidates and labels of some `small_row`s, the user side of the first."""
     rows = [small_row(number) for number in numbers]
-    lists = {f.name for f in small_schema(layout="request").record_features
-             if f.values == "candidate"}
+    lists = small_schema(layout="request").candidate_lists
     return {name: [row[name] for row in rows] if name in lists else value
             for name, value in rows[0].items()} | changes
 

@@ -108,6 +108,9 @@ def test_records_of_requests_hold_lists_of_candidates():
         "candidate": ["item", "duration", "is_click", "code", "play_time", "stars", "row_weight"],
         "one": ["city", "age", "user_id"],
         "position": ["exposed_item", "exposed_tab", "liked_item"]}
+    assert schema.candidate_lists == ("item", "duration", "is_click", "code", "play_time", "stars",
+                                      "row_weight")
+    assert Schema.from_dict(CONFIG).candidate_lists == ()
     assert [f.name for f in schema.record_features] == [
         f.name for f in Schema.from_dict(CONFIG).record_features]
     assert schema.to_dict() == {"layout": "request", **CONFIG}

@@ -108,7 +108,7 @@ def parse_examples(
     raw = tf.io.parse_example(serialized, feature_spec(schema, labels, group))
     for what, names in _lists_of_equal_length(schema):
         raw.update(_aligned({name: raw[name] for name in names if name in raw}, what))
-    return _flat_candidates(raw, schema) if schema.layout == "request" else raw
+    return _flat_candidates(raw, schema) if schema.candidate_lists else raw
 
 
 def labels_and_weights(raw: Mapping[str, Any], schema: Schema) -> tuple[Tensors, Tensors]:
@@ -185,12 +185,8 @@ def _lists_of_equal_length(schema: Schema) -> Iterator[tuple[str, list[str]]]:
     """Which lists of a record belong together, and what they are."""
     for behavior in schema.behaviors:
         yield f"the sequences of behaviour {behavior.name!r}", [f.name for f in behavior.features]
-    if schema.layout == "request":
-        yield "the lists of candidates", _candidate_names(schema)
-
-
-def _candidate_names(schema: Schema) -> list[str]:
-    return [f.name for f in schema.record_features if f.values == "candidate"]
+    if schema.candidate_lists:
+        yield "the lists of candidates", list(schema.candidate_lists)
 
 
 def _check_lengths(values: Mapping[str, Any], schema: Schema, where: str) -> None:
@@ -199,9 +195,10 @@ def _check_lengths(values: Mapping[str, Any], schema: Schema, where: str) -> Non
         if len(set(lengths.values())) > 1:
             raise DataError(f"{where}: {what} should be of equal length. Received lengths: "
                             f"{lengths}. {_REMEDY}")
-    if schema.layout == "request" and not len(values[_candidate_names(schema)[0]]):
-        raise DataError(f"{where}: {_no_candidates_text(_candidate_names(schema)[0])}. "
-                        f"Received: an empty list. {_REMEDY}")
+    for name in schema.candidate_lists[:1]:
+        if not len(values[name]):
+            raise DataError(f"{where}: {_no_candidates_text(name)}. Received: an empty list. "
+                            f"{_REMEDY}")
 
 
 def _aligned(lists: Tensors, what: str) -> Tensors:
@@ -219,7 +216,7 @@ def _aligned(lists: Tensors, what: str) -> Tensors:
 
 def _flat_candidates(raw: Tensors, schema: Schema) -> Tensors:
     """Lists of candidates [R, (M)] as rows [B], and the request of every row."""
-    lists = {name: raw[name] for name in _candidate_names(schema) if name in raw}
+    lists = {name: raw[name] for name in schema.candidate_lists if name in raw}
     name, first = next(iter(lists.items()))
     lengths = first.row_lengths()
     with tf.control_dependencies(_require(lengths > 0, lengths, _no_candidates_text(name))):

@@ -303,10 +303,9 @@ def test_parse_rejects_lists_of_candidates_of_unequal_length(name, values, messa
 
 def _no_candidates():
     example = tf.train.Example.FromString(encode_example(small_request(), REQUESTS))
-    for feature in REQUESTS.record_features:
-        if feature.values == "candidate":
-            kind = example.features.feature[feature.name].WhichOneof("kind")
-            example.features.feature[feature.name].CopyFrom(tf.train.Feature(**{kind: {}}))
+    for name in REQUESTS.candidate_lists:
+        kind = example.features.feature[name].WhichOneof("kind")
+        example.features.feature[name].CopyFrom(tf.train.Feature(**{kind: {}}))
     return example.SerializeToString()
 
 
@@ -387,9 +386,9 @@ def test_ten_candidates_take_a_quarter_of_the_bytes():
                  "position": lambda name: lengths[name.split("_")[0]]}
         row = {f.name: random.integers(0, 10**6, sizes[f.values](f.name)).tolist()
                for f in requests.record_features}
-        lists = {f.name for f in requests.record_features if f.values == "candidate"}
         bytes_of_requests += len(encode_example(row, requests))
         bytes_of_impressions += sum(len(encode_example(
-            {name: value[i] if name in lists else value for name, value in row.items()},
+            {name: value[i] if name in requests.candidate_lists else value
+             for name, value in row.items()},
             impressions)) for i in range(10))
     assert bytes_of_requests < bytes_of_impressions / 4

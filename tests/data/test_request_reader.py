@@ -66,10 +66,9 @@ def _rows(dataset):
 
 def test_equals_impressions_that_repeat_the_user_side(tmp_path, files, preprocessing):
     """The group key belongs to the request, so it is that of its first row here."""
-    request_side = {f.name for f in SCHEMA.record_features if f.values != "candidate"}
     impressions = [
-        encode_example({name: small_row(request[0] if name in request_side else number)[name]
-                        for name in small_row()}, IMPRESSIONS)
+        encode_example({name: small_row(number if name in SCHEMA.candidate_lists else request[0])[
+            name] for name in small_row()}, IMPRESSIONS)
         for request in small_requests(ROWS) for number in request]
     path = write_records(tmp_path / "impressions.tfrecord", impressions)
     expected = _rows(_read([path], preprocessing, IMPRESSIONS))

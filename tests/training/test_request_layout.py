@@ -24,9 +24,9 @@ NUM_TASKS = {"task": 4, "shared": 1}
 def paths(tmp_path_factory):
     """The same 23 impressions in one file of either layout, in the same order."""
     directory = tmp_path_factory.mktemp("layouts")
-    user_side = {f.name for f in SCHEMAS["request"].record_features if f.values != "candidate"}
+    lists = SCHEMAS["request"].candidate_lists
     impressions = [
-        {name: small_row(numbers[0] if name in user_side else number)[name] for name in small_row()}
+        {name: small_row(number if name in lists else numbers[0])[name] for name in small_row()}
         for numbers in small_requests(23) for number in numbers]
     requests = list(map(small_request, small_requests(23)))
     return {layout: write_records(directory / f"{layout}.tfrecord",

@@ -89,8 +89,7 @@ def _shuffled_records(rows: Rows, index: np.ndarray, schema: Schema, max_candida
         return rows.take(rng.permutation(index))
     candidates = records_of_requests(index, rows.first_impressions, max_candidates)
     shuffled = candidates.take(rng.permutation(len(candidates.lengths)))
-    return rows.requests(
-        shuffled, {f.name for f in schema.record_features if f.values == "candidate"})
+    return rows.requests(shuffled, schema.candidate_lists)
 
 
 def _finish(directory: str, schema: Schema, tally: Tally) -> dict[str, Any]:
