@@ -19,7 +19,9 @@ from dtrn_tf.files import write_text
 PADDING_ID = 0
 OUT_OF_VOCABULARY_ID = 1
 NUM_RESERVED_IDS = 2
-# The request of every candidate row, beside the features of a batch of request records.
+# How records are laid out: one impression each, or one request with all of its candidates.
+LAYOUTS = ("impression", "request")
+# Beside the features of a batch of requests: for every candidate row the row of its request [B].
 REQUEST_INDEX = "request_index"
 
 
@@ -233,13 +235,18 @@ class RecordFeature:
         name: Feature name.
         dtype: `int64`, `float32` or `string`.
         role: `input`, `label` (labels, label masks, sample weight) or `group`.
-        is_list: Whether a record holds any number of values instead of exactly one.
+        values: How many a record holds: `one`, a list of one per `position` of a behaviour
+            sequence, or a list of one per `candidate` of a request.
     """
 
     name: str
     dtype: str
     role: str = "input"
-    is_list: bool = False
+    values: str = "one"
+
+    @property
+    def is_list(self) -> bool:
+        return self.values != "one"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,6 +254,7 @@ class Schema:
     """Everything a reader, a model and an export need to know about the records.
 
     Args:
+        layout: What one record is: an `impression`, or a `request` with all of its candidates.
         vocabularies: Id spaces.
         features: Categorical and numeric features, one field each.
         behaviors: Behaviour sequences of the request; may be empty.
@@ -255,7 +263,8 @@ class Schema:
         group: Optional key that groups rows for GAUC.
 
     Raises:
-        SchemaError: A name is used twice or in two roles, or a vocabulary is unknown.
+        SchemaError: A name is used twice or in two roles, or is reserved; a vocabulary is unknown;
+            requests have no feature of the candidates.
 
     >>> schema = Schema(
     ...     vocabularies=(Vocabulary(name="item", kind="hash", size=100),),
@@ -265,6 +274,7 @@ class Schema:
     True
     """
 
+    layout: str = "impression"
     vocabularies: tuple[Vocabulary, ...]
     features: tuple[CategoricalFeature | NumericFeature, ...]
     behaviors: tuple[BehaviorSequence, ...] = ()
@@ -273,6 +283,7 @@ class Schema:
     group: GroupKey | None = None
 
     def __post_init__(self) -> None:
+        checks.one_of(self.layout, LAYOUTS, "`layout`")
         if not self.tasks:
             raise SchemaError("`tasks` should hold at least one task. Received: none.")
         if not self.features:
@@ -289,6 +300,7 @@ class Schema:
         self._check_roles()
         self._check_label_dtypes()
         self._check_length_names()
+        self._check_request_index()
 
     def _check_vocabularies_known(self) -> None:
         known = [v.name for v in self.vocabularies]
@@ -329,6 +341,17 @@ class Schema:
                                   "servers give the number of positions of behaviour "
                                   f"{behavior.name!r} under it. Received: this name.")
 
+    def _check_request_index(self) -> None:
+        """Tells what a batch of requests needs to find the request of every candidate."""
+        if any(feature.name == REQUEST_INDEX for feature in self.record_features):
+            raise SchemaError(f"no feature, label or group key should be named {REQUEST_INDEX!r}, "
+                              "where a batch of requests says to which request a candidate "
+                              "belongs. Received: this name. Write it under another one.")
+        if self.layout == "request" and not any(f.level == "candidate" for f in self.features):
+            raise SchemaError("`features` of layout 'request' should hold a feature of level "
+                              "'candidate', which tells how many candidates a request has. "
+                              "Received: none.")
+
     @property
     def categorical_features(self) -> tuple[CategoricalFeature, ...]:
         return tuple(f for f in self.features if isinstance(f, CategoricalFeature))
@@ -354,20 +377,29 @@ class Schema:
     def record_features(self) -> tuple[RecordFeature, ...]:
         """Every feature a record holds, once, in the order inputs, labels, group key."""
         dtype = {v.name: v.dtype for v in self.vocabularies}
-        found = [RecordFeature(name=f.name, dtype=dtype[f.vocabulary])
+        values = {"request": "one",
+                  "candidate": "candidate" if self.layout == "request" else "one"}
+        found = [RecordFeature(name=f.name, dtype=dtype[f.vocabulary], values=values[f.level])
                  for f in self.categorical_features]
-        found += [RecordFeature(name=f.name, dtype="float32") for f in self.numeric_features]
-        found += [RecordFeature(name=f.name, dtype=dtype[f.vocabulary], is_list=True)
+        found += [RecordFeature(name=f.name, dtype="float32", values=values[f.level])
+                  for f in self.numeric_features]
+        found += [RecordFeature(name=f.name, dtype=dtype[f.vocabulary], values="position")
                   for f in self.sequence_features]
         labels = {t.label: t.dtype for t in self.tasks}
         # The label of one task may be the mask of another: a purchase is known after a click.
         labels |= {t.mask: "int64" for t in self.tasks if t.mask and t.mask not in labels}
         labels |= {self.sample_weight: "float32"} if self.sample_weight else {}
-        found += [RecordFeature(name=name, dtype=d, role="label") for name, d in labels.items()]
+        found += [RecordFeature(name=name, dtype=d, role="label", values=values["candidate"])
+                  for name, d in labels.items()]
         if self.group:
             found.append(
                 RecordFeature(name=self.group.name, dtype=self.group.dtype, role="group"))
         return tuple(found)
+
+    @functools.cached_property
+    def candidate_lists(self) -> tuple[str, ...]:
+        """What a record holds once per candidate, in lists; nothing in impressions."""
+        return tuple(f.name for f in self.record_features if f.values == "candidate")
 
     def vocabulary(self, name: str) -> Vocabulary:
         return next(v for v in self.vocabularies if v.name == name)

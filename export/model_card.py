@@ -13,6 +13,14 @@ from dtrn_tf.schema import BehaviorSequence, Schema, Task
 from export.signatures import EXAMPLES, SERVING_DEFAULT, dense_inputs
 
 
+_REQUESTS = (
+    "An Example is a request with all of its candidates: one value for each feature of the",
+    "request, a list with one value per candidate for each feature of the candidate. The outputs",
+    "are those of all candidates, one request after the other: R requests give B values, so a",
+    "server should not merge calls of this signature.",
+)
+
+
 def model_card(schema: Schema, model_name: str, difference: float, tolerance: float,
                batch_sizes: Sequence[int]) -> str:
     """Markdown with the names, types and shapes that a client needs.
@@ -25,6 +33,7 @@ def model_card(schema: Schema, model_name: str, difference: float, tolerance: fl
         batch_sizes: At which it was verified.
     """
     specs = dense_inputs(schema)
+    axis = "R" if schema.layout == "request" else "B"
     sizes = ", ".join(map(str, batch_sizes))
     return "\n".join([
         f"# {model_name}",
@@ -38,12 +47,13 @@ def model_card(schema: Schema, model_name: str, difference: float, tolerance: fl
         *_table(("signature", "inputs", "outputs"), [
             *((f"`{task}`", "dense", f"`{task}`") for task in schema.task_names),
             (f"`{SERVING_DEFAULT}`", "dense", "all"),
-            (f"`{EXAMPLES}`", "`examples`: string [B], serialized tf.train.Example", "all"),
+            (f"`{EXAMPLES}`", f"`examples`: string [{axis}], serialized tf.train.Example", "all"),
         ]),
         "",
-        "B is the number of rows of a call; every input has the same. A tf.train.Example holds",
-        "the features below (a sequence as a list of its own length, without the length inputs);",
-        "what else it holds is ignored.",
+        "B is the number of rows of a call; every dense input has the same. A tf.train.Example",
+        "holds the features below (a sequence as a list of its own length, without the length",
+        "inputs); what else it holds is ignored.",
+        *(_REQUESTS if schema.layout == "request" else ()),
         "",
         "## Dense inputs",
         "",

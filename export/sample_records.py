@@ -13,13 +13,15 @@ from dtrn_tf.schema import Schema, Vocabulary
 _UNKNOWN_SHARE = 0.1
 _EMPTY_SHARE = 0.3
 _MAX_KNOWN = 10_000
+_CANDIDATES = 4
 
 
 def sample_records(schema: Schema, directory: str, count: int, seed: int = 0) -> list[bytes]:
     """Serialized examples of every kind that a server may meet.
 
     Known and unknown ids, empty sequences, sequences longer than the maximum, numbers of both
-    signs and NaN. The first record has no history and the second the longest one.
+    signs and NaN. The first record has no history and the second the longest one. Requests have
+    one to four candidates.
 
     Args:
         schema: What the records hold.
@@ -34,6 +36,14 @@ def sample_records(schema: Schema, directory: str, count: int, seed: int = 0) ->
 
 def _row(schema: Schema, known: dict[str, list[Any]], source: random.Random,
          number: int) -> dict[str, Any]:
+    rows = [_candidate(schema, known, source, number)
+            for _ in range(1 if schema.layout == "impression" else source.randint(1, _CANDIDATES))]
+    return {name: [row[name] for row in rows] if name in schema.candidate_lists else value
+            for name, value in rows[0].items()}
+
+
+def _candidate(schema: Schema, known: dict[str, list[Any]], source: random.Random,
+               number: int) -> dict[str, Any]:
     row: dict[str, Any] = _targets(schema)
     for categorical in schema.categorical_features:
         row[categorical.name] = _id(schema.vocabulary(categorical.vocabulary), known, source)

@@ -62,7 +62,9 @@ def build_signatures(
 
     Returns:
         {signature: concrete function}; each gives {task: [B] float32}, the probability of a
-        binary task or the value of a regression.
+        binary task or the value of a regression. Of a schema of requests, `examples` takes
+        requests [R] and gives the values of all their candidates [B], one request after the
+        other; the dense signatures take one row per candidate with either schema.
     """
     specs = dense_inputs(schema)
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from dtrn_tf.data.examples import parse_examples
 from dtrn_tf.errors import UserError
-from dtrn_tf.schema import Schema
+from dtrn_tf.schema import REQUEST_INDEX, Schema
 from export.signatures import EXAMPLES, Model, Preprocess, predictions, signature_tasks
 
 BATCH_SIZES = (1, 2, 1000)
@@ -35,7 +35,8 @@ def write_expected(
         model: Maps preprocessed features to logits {task: [B]}.
         preprocessing: Maps raw features to what the model takes.
         schema: Of the records.
-        records: Serialized examples, as many as the largest batch.
+        records: Serialized examples, as many as the largest batch. A batch of requests has as many
+            rows as they have candidates.
     """
     tensors = {}
     for size in BATCH_SIZES:
@@ -55,8 +56,12 @@ def write_expected(
 def dense_request(raw: Mapping[str, Any], schema: Schema) -> dict[str, np.ndarray]:
     """Raw features in the form of the dense signatures; behind a sequence stands a known id.
 
-    A merging server pads with whatever it has, so nothing may depend on it.
+    A merging server pads with whatever it has, so nothing may depend on it. Candidates of requests
+    repeat the user side of theirs.
     """
+    if REQUEST_INDEX in raw:
+        raw = {name: value if name in schema.candidate_lists
+               else tf.gather(value, raw[REQUEST_INDEX]) for name, value in raw.items()}
     request = {f.name: raw[f.name].numpy() for f in schema.features}
     for behavior in schema.behaviors:
         for feature in behavior.features:

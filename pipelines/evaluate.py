@@ -28,7 +28,7 @@ _DATA_DIR = flags.DEFINE_string(
     required=True)
 _SPLIT = flags.DEFINE_string("split", "test", "Which split to measure on.")
 _BATCH_SIZE = flags.DEFINE_integer(
-    "batch_size", 4096, "Rows of a batch; changes speed and memory only.", lower_bound=1)
+    "batch_size", 4096, "Records of a batch; changes speed and memory only.", lower_bound=1)
 _OUTPUT = flags.DEFINE_string(
     "output", None, "File for the metrics, by default RUN_DIR/evaluation/SPLIT/metrics.json.")
 

@@ -11,7 +11,9 @@ from dtrn_tf import program  # First: it quietens TensorFlow's start.
 from dtrn_tf.data.preparation.prepare import prepare
 from dtrn_tf.data.preparation.prepare_spec import load_prepare_spec
 from dtrn_tf.data.preparation.record_writer import check_target
+from dtrn_tf.data.preparation.requests import check_requests_are_told
 from dtrn_tf.data.preparation.sources import open_source
+from dtrn_tf.schema import LAYOUTS
 
 _SPEC = flags.DEFINE_string("spec", None, "YAML file that says what to make of which tables.",
                             required=True)
@@ -20,7 +22,11 @@ _SOURCE_DIR = flags.DEFINE_string("source_dir", None, "Directory with the tables
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Directory to make.", required=True)
 _NUM_SHARDS = flags.DEFINE_integer("num_shards", 4, "Files per split.", lower_bound=1)
 _GZIP = flags.DEFINE_boolean("gzip", False, "Compress the files.")
-_SEED = flags.DEFINE_integer("seed", 0, "Of the order of rows and of the synthetic world; equal "
+_LAYOUT = flags.DEFINE_enum("layout", "impression", LAYOUTS, "What one record is: an impression, "
+                            "or a request: the user side once, with all candidates.")
+_MAX_CANDIDATES = flags.DEFINE_integer("max_candidates", 100, "The most candidates of a record; a "
+                                       "longer request becomes several.", lower_bound=1)
+_SEED = flags.DEFINE_integer("seed", 0, "Of the order of records and of the synthetic world; equal "
                              "seeds give equal files.", lower_bound=0)
 _OVERWRITE = flags.DEFINE_boolean("overwrite", False, "Replace --data_dir if it exists.")
 _NUM_USERS = flags.DEFINE_integer("num_users", 0, "Users of the synthetic world; 0 for as many "
@@ -33,13 +39,16 @@ def main() -> None:
     spec = load_prepare_spec(_SPEC.value)
     # Before the tables are read, so that a mistake shows at once.
     check_target(_DATA_DIR.value, _OVERWRITE.value, marker="schema.yaml")
+    if _LAYOUT.value == "request":
+        check_requests_are_told(spec)
     source = open_source(spec, _SOURCE_DIR.value, seed=_SEED.value,
                          num_users=_NUM_USERS.value or None,
                          users_per_chunk=_USERS_PER_CHUNK.value)
     with tqdm(total=source.num_users, unit=" users", desc="prepare") as bar:
         summary = prepare(spec, source.chunks, _DATA_DIR.value, num_shards=_NUM_SHARDS.value,
-                          gzip=_GZIP.value, seed=_SEED.value, overwrite=_OVERWRITE.value,
-                          progress=bar.update)
+                          gzip=_GZIP.value, layout=_LAYOUT.value,
+                          max_candidates=_MAX_CANDIDATES.value, seed=_SEED.value,
+                          overwrite=_OVERWRITE.value, progress=bar.update)
     print(summary_table(summary))
     print(f"written: {_DATA_DIR.value}")
 
@@ -48,11 +57,13 @@ def summary_table(summary: dict[str, Any]) -> str:
     """Rows and positive rates per split and task, and the best possible AUC where it is known."""
     rates = summary["positive_rates"]
     tasks = list(next(iter(rates.values())))
-    lines = [["", "rows", *tasks]]
-    lines += [[split, f"{rows:,}", *(_percent(rates[split][task]) for task in tasks)]
-              for split, rows in summary["rows"].items()]
+    counts = [name for name in ("rows", "requests") if name in summary]
+    lines = [["", *counts, *tasks]]
+    lines += [[split, *(f"{summary[name][split]:,}" for name in counts),
+               *(_percent(rates[split][task]) for task in tasks)] for split in rates]
     if "bayes_auc" in summary:
-        lines.append(["best AUC", "", *(f"{summary['bayes_auc'][t]:.4f}" for t in tasks)])
+        lines.append(["best AUC", *[""] * len(counts),
+                      *(f"{summary['bayes_auc'][t]:.4f}" for t in tasks)])
     widths = [max(map(len, column)) for column in zip(*lines)]
     return "\n".join("  ".join([line[0].ljust(widths[0])]
                                + [cell.rjust(w) for cell, w in zip(line[1:], widths[1:])])

@@ -25,7 +25,9 @@ _STRATEGY = flags.DEFINE_enum(
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of weights, shuffling and dropout.")
 _EPOCHS = flags.DEFINE_float("epochs", 1.0, "Passes over the training records.", lower_bound=0.0)
 _BATCH_SIZE = flags.DEFINE_integer(
-    "batch_size", 512, "Rows of a global batch, over all devices.", lower_bound=1)
+    "batch_size", 512,
+    "Records of a global batch, over all devices: impressions, or requests with all of their "
+    "candidates.", lower_bound=1)
 _SHUFFLE_BUFFER = flags.DEFINE_integer(
     "shuffle_buffer", 100_000, "Records held to shuffle; 0 reads in order.", lower_bound=0)
 _EMBEDDING_OPTIMIZER = flags.DEFINE_enum(
@@ -40,7 +42,7 @@ _EVAL_EVERY = flags.DEFINE_integer(
     "eval_every", 0, "Steps between evaluations on the valid split; 0: once an epoch.",
     lower_bound=0)
 _EVAL_BATCH_SIZE = flags.DEFINE_integer(
-    "eval_batch_size", 4096, "Rows of a batch in evaluation.", lower_bound=1)
+    "eval_batch_size", 4096, "Records of a batch in evaluation.", lower_bound=1)
 _CHECKPOINT_EVERY = flags.DEFINE_integer(
     "checkpoint_every", 1000, "Steps between checkpoints.", lower_bound=1)
 _STEPS_PER_CALL = flags.DEFINE_integer(
@@ -78,13 +80,12 @@ def build_trainer(schema: Schema, shards: dict[str, list[str]], num_records: int
     total_steps = round(_EPOCHS.value * steps_per_epoch)
     if total_steps == 0:
         raise UserError(f"--epochs should make at least one step of --batch_size="
-                        f"{_BATCH_SIZE.value} rows. Received: --epochs={_EPOCHS.value}.")
+                        f"{_BATCH_SIZE.value} records. Received: --epochs={_EPOCHS.value}.")
     return Trainer(
         model=model, step=TrainStep(model, optimizer, schema, strategy), optimizer=optimizer,
         iterator=iter(train), evaluate=_validation(model, schema, shards["valid"], preprocessing),
         selection=Selection(_SELECTION_METRIC.value, _PATIENCE.value), run=run,
-        batch_size=_BATCH_SIZE.value, total_steps=total_steps,
-        eval_every=_EVAL_EVERY.value or max(1, round(steps_per_epoch)),
+        total_steps=total_steps, eval_every=_EVAL_EVERY.value or max(1, round(steps_per_epoch)),
         checkpoint_every=_CHECKPOINT_EVERY.value, steps_per_call=_STEPS_PER_CALL.value)
 
 

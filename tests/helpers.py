@@ -82,6 +82,32 @@ def small_row(number: int = 0, **changes: Any) -> dict[str, Any]:
     }
 
 
+def small_request(numbers: Iterable[int] = (3, 4), **changes: Any) -> dict[str, Any]:
+    """A request: the candidates and labels of some `small_row`s, the user side of the first."""
+    rows = [small_row(number) for number in numbers]
+    lists = small_schema(layout="request").candidate_lists
+    return {name: [row[name] for row in rows] if name in lists else value
+            for name, value in rows[0].items()} | changes
+
+
+def small_requests(rows: int = 23) -> list[list[int]]:
+    """Numbers of `small_row`s in requests of 1, 2, 3, 4, 1, 2 ... candidates."""
+    requests: list[list[int]] = [[]]
+    for number in range(rows):
+        if len(requests[-1]) == 1 + (len(requests) - 1) % 4:
+            requests.append([])
+        requests[-1].append(number)
+    return requests
+
+
+def small_records(schema: Schema, rows: int = 23, **changes: Any) -> list[bytes]:
+    """All `small_row`s, each for itself or in `small_requests`, as the schema's layout says."""
+    if schema.layout == "request":
+        return [encode_example(small_request(numbers, **changes), schema)
+                for numbers in small_requests(rows)]
+    return [encode_example(small_row(number, **changes), schema) for number in range(rows)]
+
+
 def write_records(path: str | os.PathLike[str], records: Iterable[bytes]) -> str:
     """Writes serialized records, compressed if the name ends in `.gz`."""
     path = os.fspath(path)
@@ -98,7 +124,7 @@ def write_small_data(
     rows: int = 23, shards: int = 3, suffix: str = ".tfrecord",
     splits: Iterable[str] = ("train", "valid", "test"), changes: Mapping[str, Any] | None = None,
 ) -> str:
-    """Writes a data directory of `small_row`s; rows are dealt to the shards in turn."""
+    """Writes a data directory of `small_records`, dealt to the shards in turn."""
     schema = schema or small_schema()
     directory = os.fspath(directory)
     os.makedirs(directory, exist_ok=True)
@@ -113,6 +139,5 @@ def write_small_data(
         for shard in range(shards):
             write_records(
                 f"{directory}/{split}/part-{shard:05d}-of-{shards:05d}{suffix}",
-                (encode_example(small_row(n, **(changes or {})), schema)
-                 for n in range(shard, rows, shards)))
+                small_records(schema, rows, **(changes or {}))[shard::shards])
     return directory

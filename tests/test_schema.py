@@ -90,14 +90,30 @@ def test_views():
 
 def test_record_features_hold_everything_once():
     assert [dataclasses.astuple(f) for f in Schema.from_dict(CONFIG).record_features] == [
-        ("item", "int64", "input", False), ("city", "string", "input", False),
-        ("age", "float32", "input", False), ("duration", "float32", "input", False),
-        ("exposed_item", "int64", "input", True), ("exposed_tab", "int64", "input", True),
-        ("liked_item", "int64", "input", True),
+        ("item", "int64", "input", "one"), ("city", "string", "input", "one"),
+        ("age", "float32", "input", "one"), ("duration", "float32", "input", "one"),
+        ("exposed_item", "int64", "input", "position"),
+        ("exposed_tab", "int64", "input", "position"),
+        ("liked_item", "int64", "input", "position"),
         # `is_click` is a label and the mask of another task: there once.
-        ("is_click", "int64", "label", False), ("code", "int64", "label", False),
-        ("play_time", "float32", "label", False), ("stars", "float32", "label", False),
-        ("row_weight", "float32", "label", False), ("user_id", "string", "group", False)]
+        ("is_click", "int64", "label", "one"), ("code", "int64", "label", "one"),
+        ("play_time", "float32", "label", "one"), ("stars", "float32", "label", "one"),
+        ("row_weight", "float32", "label", "one"), ("user_id", "string", "group", "one")]
+
+
+def test_records_of_requests_hold_lists_of_candidates():
+    schema = Schema.from_dict({"layout": "request", **CONFIG})
+    assert {f.values: [g.name for g in schema.record_features if g.values == f.values]
+            for f in schema.record_features} == {
+        "candidate": ["item", "duration", "is_click", "code", "play_time", "stars", "row_weight"],
+        "one": ["city", "age", "user_id"],
+        "position": ["exposed_item", "exposed_tab", "liked_item"]}
+    assert schema.candidate_lists == ("item", "duration", "is_click", "code", "play_time", "stars",
+                                      "row_weight")
+    assert Schema.from_dict(CONFIG).candidate_lists == ()
+    assert [f.name for f in schema.record_features] == [
+        f.name for f in Schema.from_dict(CONFIG).record_features]
+    assert schema.to_dict() == {"layout": "request", **CONFIG}
 
 
 def test_a_mask_of_its_own_is_an_integer():
@@ -137,8 +153,8 @@ MISTAKES = {
     "nothing": (None, r"^the schema should be a mapping of keys to values\. Received: None"),
     "unknown_key": (
         _changed("behaviours", []),
-        r"^keys of the schema should be among \['vocabularies', 'features', 'behaviors', 'tasks', "
-        r"'sample_weight', 'group'\]\. Received unknown: \['behaviours'\]"),
+        r"^keys of the schema should be among \['layout', 'vocabularies', 'features', "
+        r"'behaviors', 'tasks', 'sample_weight', 'group'\]\. Received unknown: \['behaviours'\]"),
     "missing_key": (
         _changed("tasks", ...),
         r"^the schema should have the keys \['features', 'tasks', 'vocabularies'\]\. "
@@ -302,6 +318,23 @@ MISTAKES = {
         _changed("tasks", 2, "label", "is_click"),
         r"^`dtype` of task 'long_view' should equal that of other tasks with label 'is_click'\. "
         r"Received: 'float32'"),
+    "layout": (
+        {**CONFIG, "layout": "session"},
+        r"^`layout` should be one of \['impression', 'request'\]\. Received: 'session'"),
+    "requests_without_candidates": (
+        {**CONFIG, "layout": "request", "features": CONFIG["features"][1:3]},
+        r"^`features` of layout 'request' should hold a feature of level 'candidate', which tells "
+        r"how many candidates a request has\. Received: none"),
+    "request_index_as_feature": (
+        _changed("features", 2, "name", "request_index"),
+        r"^no feature, label or group key should be named 'request_index', where a batch of "
+        r"requests says to which request a candidate belongs\. .* Write it under another one"),
+    "request_index_as_sequence": (
+        _changed("behaviors", 1, "features", 0, "name", "request_index"), r"'request_index'"),
+    "request_index_as_label": (_changed("tasks", 1, "label", "request_index"), r"'request_index'"),
+    "request_index_as_mask": (_changed("tasks", 3, "mask", "request_index"), r"'request_index'"),
+    "request_index_as_weight": ({**CONFIG, "sample_weight": "request_index"}, r"'request_index'"),
+    "request_index_as_group": (_changed("group", "name", "request_index"), r"'request_index'"),
     "name_of_a_length": (
         _changed("features", 2, "name", "liked_length"),
         r"^feature 'liked_length' should have another name, as servers give the number of "

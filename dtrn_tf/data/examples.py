@@ -1,14 +1,14 @@
-"""The one codec of prepare, train and serve: rows to serialized tf.train.Example and back."""
+"""The one codec of prepare, train and serve: records to serialized tf.train.Example and back."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import tensorflow as tf
 
 from dtrn_tf.errors import DataError
-from dtrn_tf.schema import RecordFeature, Schema, Task
+from dtrn_tf.schema import REQUEST_INDEX, RecordFeature, Schema, Task
 
 Tensors = dict[str, Any]
 
@@ -18,15 +18,17 @@ _REMEDY = "Correct the schema, or prepare the records again."
 
 
 def encode_example(row: Mapping[str, Any], schema: Schema) -> bytes:
-    """Serializes one row as tf.train.Example.
+    """Serializes one row, an impression or a request, as tf.train.Example.
 
     Args:
         row: One value for every feature of `schema.record_features` and for nothing else; a list
-            (it may be empty) for each sequence feature.
+            (it may be empty) for each sequence feature; in a request a list of one value per
+            candidate for each candidate feature, label, label mask and the sample weight.
         schema: What a record holds.
 
     Raises:
-        DataError: A feature is absent, unknown to the schema, or of the wrong type.
+        DataError: A feature is absent, unknown to the schema, or of the wrong type; lists that
+            belong together differ in length; a request has no candidates.
 
     >>> from dtrn_tf import schema as s
     >>> schema = s.Schema(
@@ -61,12 +63,13 @@ def encode_example(row: Mapping[str, Any], schema: Schema) -> bytes:
     if len(row) != len(schema.record_features):
         raise DataError(f"a row should hold {_names(schema)} and nothing else. "
                         f"Received too: {sorted(set(row) - set(_names(schema)))}.")
+    _check_lengths(row, schema, "a row")
     # Deterministic, because equal rows should be equal bytes: maps have no order of their own.
     return example.SerializeToString(deterministic=True)
 
 
 def feature_spec(schema: Schema, labels: bool = True, group: bool = False) -> dict[str, Any]:
-    """What `tf.io.parse_example` should read: one value a record, or ragged for sequences.
+    """What `tf.io.parse_example` should read: one value a record, or ragged for lists.
 
     Args:
         schema: What a record holds.
@@ -94,23 +97,18 @@ def parse_examples(
 
     Returns:
         Raw tensors by feature: ids, numbers and labels [B], sequences as RaggedTensor [B, (L)].
-        The sequences of one behaviour share their row partition.
+        The sequences of one behaviour share their row partition. Of requests, what belongs to the
+        request is [R] or [R, (L)] and what belongs to the candidates is [B], all candidates one
+        after the other; `request_index` int32 [B] says to which request each belongs.
 
     Raises:
         tf.errors.InvalidArgumentError: A record does not fit the schema; `reader.explain` says
             which and why.
     """
     raw = tf.io.parse_example(serialized, feature_spec(schema, labels, group))
-    for behavior in schema.behaviors:
-        first, *sides = [feature.name for feature in behavior.features]
-        splits = raw[first].row_splits
-        for side in sides:
-            aligned = tf.debugging.assert_equal(
-                raw[side].row_splits, splits, summarize=1,
-                message=f"sequence {side!r} should be as long as {first!r} in every record")
-            with tf.control_dependencies([aligned] if aligned is not None else []):
-                raw[side] = raw[first].with_values(tf.identity(raw[side].values))
-    return raw
+    for what, names in _lists_of_equal_length(schema):
+        raw.update(_aligned({name: raw[name] for name in names if name in raw}, what))
+    return _flat_candidates(raw, schema) if schema.candidate_lists else raw
 
 
 def labels_and_weights(raw: Mapping[str, Any], schema: Schema) -> tuple[Tensors, Tensors]:
@@ -150,8 +148,9 @@ def check_examples(serialized: bytes, schema: Schema, where: str) -> None:
 
     Raises:
         DataError: It is no tf.train.Example; a feature is absent, of the wrong type or has the
-            wrong number of values; sequences of one behaviour differ in length; a label of a
-            binary task without a rule is neither 0 nor 1.
+            wrong number of values; sequences of one behaviour, or lists of candidates, differ in
+            length; a request has no candidates; a label of a binary task without a rule is
+            neither 0 nor 1.
     """
     try:
         features = tf.train.Example.FromString(serialized).features.feature
@@ -159,16 +158,12 @@ def check_examples(serialized: bytes, schema: Schema, where: str) -> None:
         raise DataError(f"{where}: should be a serialized tf.train.Example. "
                         f"Received: {serialized[:20]!r}... of {len(serialized)} bytes.") from error
     values = {f.name: _checked_values(features, f, where) for f in schema.record_features}
-    for behavior in schema.behaviors:
-        lengths = {f.name: len(values[f.name]) for f in behavior.features}
-        if len(set(lengths.values())) > 1:
-            raise DataError(f"{where}: the sequences of behaviour {behavior.name!r} should be of "
-                            f"equal length. Received lengths: {lengths}. {_REMEDY}")
+    _check_lengths(values, schema, where)
     for task in schema.tasks:
-        _check_label(values, task, where)
-    if schema.sample_weight and not 0.0 <= values[schema.sample_weight][0] < float("inf"):
-        raise DataError(f"{where}: {_weight_text(schema)}. "
-                        f"Received: {values[schema.sample_weight][0]}. {_REMEDY}")
+        _check_labels(values, task, where)
+    for weight in values[schema.sample_weight] if schema.sample_weight else ():
+        if not 0.0 <= weight < float("inf"):
+            raise DataError(f"{where}: {_weight_text(schema)}. Received: {weight}. {_REMEDY}")
 
 
 def _names(schema: Schema) -> list[str]:
@@ -184,6 +179,53 @@ def _bytes(values: Any) -> list[bytes]:
 def _expected(feature: RecordFeature) -> str:
     kind = {"int64": "64-bit integer", "float32": "number", "string": "string"}[feature.dtype]
     return f"a list of {kind}s" if feature.is_list else f"one {kind}"
+
+
+def _lists_of_equal_length(schema: Schema) -> Iterator[tuple[str, list[str]]]:
+    """Which lists of a record belong together, and what they are."""
+    for behavior in schema.behaviors:
+        yield f"the sequences of behaviour {behavior.name!r}", [f.name for f in behavior.features]
+    if schema.candidate_lists:
+        yield "the lists of candidates", list(schema.candidate_lists)
+
+
+def _check_lengths(values: Mapping[str, Any], schema: Schema, where: str) -> None:
+    for what, names in _lists_of_equal_length(schema):
+        lengths = {name: len(values[name]) for name in names}
+        if len(set(lengths.values())) > 1:
+            raise DataError(f"{where}: {what} should be of equal length. Received lengths: "
+                            f"{lengths}. {_REMEDY}")
+    for name in schema.candidate_lists[:1]:
+        if not len(values[name]):
+            raise DataError(f"{where}: {_no_candidates_text(name)}. Received: an empty list. "
+                            f"{_REMEDY}")
+
+
+def _aligned(lists: Tensors, what: str) -> Tensors:
+    """The same lists with one row partition, after a check that they are of equal length."""
+    names = list(lists)
+    if len(names) == 1:
+        return lists
+    first = lists[names[0]]
+    equal = tf.stack([tf.reduce_all(tf.equal(lists[name].row_splits, first.row_splits))
+                      for name in names])
+    text = f"{what} should be as long as {names[0]!r} in every record"
+    with tf.control_dependencies(_require(equal, tf.constant(names), text)):
+        return {name: first.with_values(tf.identity(lists[name].values)) for name in names}
+
+
+def _flat_candidates(raw: Tensors, schema: Schema) -> Tensors:
+    """Lists of candidates [R, (M)] as rows [B], and the request of every row."""
+    lists = {name: raw[name] for name in schema.candidate_lists if name in raw}
+    name, first = next(iter(lists.items()))
+    lengths = first.row_lengths()
+    with tf.control_dependencies(_require(lengths > 0, lengths, _no_candidates_text(name))):
+        index = tf.cast(first.value_rowids(), tf.int32)
+    return {**raw, **{name: values.values for name, values in lists.items()}, REQUEST_INDEX: index}
+
+
+def _no_candidates_text(name: str) -> str:
+    return f"the lists of candidates, such as {name!r}, should hold at least one value"
 
 
 def _sample_weight(raw: Mapping[str, Any], schema: Schema) -> tf.Tensor | None:
@@ -250,9 +292,10 @@ def _checked_values(features: Any, feature: RecordFeature, where: str) -> Any:
     return values
 
 
-def _check_label(values: Mapping[str, Any], task: Task, where: str) -> None:
-    code = values[task.label][0]
-    masked = task.mask is not None and values[task.mask][0] == 0
-    valid = code in (0, 1) if _is_as_is(task) else float("-inf") < code < float("inf")
-    if not (valid or masked):
-        raise DataError(f"{where}: {_label_text(task)}. Received: {code}. {_REMEDY}")
+def _check_labels(values: Mapping[str, Any], task: Task, where: str) -> None:
+    codes = values[task.label]
+    observed = values[task.mask] if task.mask is not None else [1] * len(codes)
+    for code, is_observed in zip(codes, observed):
+        valid = code in (0, 1) if _is_as_is(task) else float("-inf") < code < float("inf")
+        if is_observed and not valid:
+            raise DataError(f"{where}: {_label_text(task)}. Received: {code}. {_REMEDY}")

@@ -15,6 +15,7 @@ from dtrn_tf.errors import DataError
 from dtrn_tf.schema import (
     NUM_RESERVED_IDS,
     OUT_OF_VOCABULARY_ID,
+    REQUEST_INDEX,
     BehaviorSequence,
     NumericFeature,
     Schema,
@@ -39,7 +40,8 @@ class Preprocessing(tf.Module):
 
     Outputs:
         The same keys: rows int32 [B], numbers float32 [B], rows of sequences as int32 RaggedTensor
-        [B, (<= max_length)]; the group key untouched if it is there. Labels are left out.
+        [B, (<= max_length)]; group key and request index untouched if they are there. Labels are
+        left out.
 
     Raises:
         DataError: A vocabulary file or the statistics are missing or do not fit the schema.
@@ -77,8 +79,8 @@ class Preprocessing(tf.Module):
                 inputs[feature.name] = newest.with_values(
                     self._rows(newest.values, feature.vocabulary))  # [B, (L)]
         group = self._schema.group
-        if group is not None and group.name in raw:
-            inputs[group.name] = raw[group.name]
+        untouched = [REQUEST_INDEX, *([group.name] if group else [])]
+        inputs.update((name, raw[name]) for name in untouched if name in raw)
         return inputs
 
     def _rows(self, ids: tf.Tensor, vocabulary_name: str) -> tf.Tensor:

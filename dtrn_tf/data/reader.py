@@ -12,7 +12,7 @@ from dtrn_tf.data.examples import check_examples, labels_and_weights, parse_exam
 from dtrn_tf.data.preprocessing import Preprocessing
 from dtrn_tf.data.record_count import count_records
 from dtrn_tf.errors import DataError
-from dtrn_tf.schema import Schema
+from dtrn_tf.schema import REQUEST_INDEX, Schema
 
 _SHARD = re.compile(r"^[^._].*\.tfrecord(-\d+-of-\d+)?(\.gz)?$")
 _NUMBERED = re.compile(r"-(\d+)-of-(\d+)")
@@ -93,7 +93,7 @@ def read_records(
         files: TFRecord files, compressed if they end in `.gz`.
         schema: What a record holds.
         preprocessing: Maps raw features to model inputs.
-        batch_size: Rows a batch.
+        batch_size: Records a batch: impressions or, with that layout, requests.
         shuffle_buffer: Records to draw from at random; 0 keeps one order. If > 0, files and
             records come in a different order in each epoch.
         seed: Seed of the shuffling.
@@ -103,8 +103,10 @@ def read_records(
         group: Whether to keep the group key among the features.
 
     Returns:
-        Batches of (features, {task: label [B]}, {task: weight [B]}). An iterator over it can be
-        saved with tf.train.Checkpoint.
+        Batches of (features, {task: label [B]}, {task: weight [B]}). Of requests, features of the
+        request and sequences have R rows; features of the candidates, labels, weights and the
+        group key B; and `request_index` int32 [B] among the features says, ascending, to which
+        request each candidate belongs. An iterator over it can be saved with tf.train.Checkpoint.
     """
     if not files:
         raise DataError("reading should start from at least one record file. Received: none.")
@@ -114,7 +116,7 @@ def read_records(
     batches = records.batch(batch_size, drop_remainder=drop_remainder)
     # Parsing a batch at once is ten times faster than parsing record by record.
     rows = batches.map(
-        lambda serialized: _impression_rows(serialized, schema, preprocessing, labels, group),
+        lambda serialized: _rows(serialized, schema, preprocessing, labels, group),
         num_parallel_calls=tf.data.AUTOTUNE)
     return rows.prefetch(tf.data.AUTOTUNE)
 
@@ -150,12 +152,15 @@ def explain(
                      f"{_plain_message(error)}. Look into: {list(files)}.")
 
 
-def _impression_rows(
+def _rows(
     serialized: tf.Tensor, schema: Schema, preprocessing: Callable[..., dict[str, tf.Tensor]],
     labels: bool, group: bool,
 ) -> tuple[dict[str, tf.Tensor], ...] | dict[str, tf.Tensor]:
-    """The row layout: one record is one row. Another layout replaces this function alone."""
+    """Records to rows, in either layout."""
     raw = parse_examples(serialized, schema, labels, group)
+    if group and schema.group and REQUEST_INDEX in raw:
+        # Metrics group rows, so it goes beside the labels.
+        raw[schema.group.name] = tf.gather(raw[schema.group.name], raw[REQUEST_INDEX])
     features = preprocessing(raw)
     return (features, *labels_and_weights(raw, schema)) if labels else features
 

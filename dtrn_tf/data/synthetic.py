@@ -55,6 +55,7 @@ class SyntheticWorld:
         num_dimensions: Length of the category vectors.
         history_length: How many of the newest items of a behaviour count.
         mean_impressions: Mean number of impressions of a user.
+        candidates_per_request: How many items are shown at once, all after the same history.
         num_days: The log begins on 2024-01-01 and lasts this long.
         seed: Equal seeds give equal worlds.
 
@@ -70,12 +71,13 @@ class SyntheticWorld:
     num_dimensions: int = 3
     history_length: int = 8
     mean_impressions: int = 29
+    candidates_per_request: int = 1
     num_days: int = 14
     seed: int = 0
 
     def __post_init__(self) -> None:
         for name in ("num_users", "num_items", "num_categories", "num_dimensions",
-                     "history_length", "mean_impressions", "num_days"):
+                     "history_length", "mean_impressions", "candidates_per_request", "num_days"):
             checks.whole_at_least(getattr(self, name), 1, f"`{name}` of the synthetic world")
         checks.whole_at_least(self.seed, 0, "`seed` of the synthetic world")
 
@@ -126,9 +128,9 @@ class SyntheticWorld:
     def chunks(self, users_per_chunk: int) -> Iterator[Tables]:
         """The log, some users at a time; the same log for any chunk size.
 
-        Tables: interactions (user_id, item_id, time in s, clicked, liked, bought, and the true
-        probabilities p_click, p_like, p_buy), users (segment), items (category), prehistory
-        (clicked, liked, bought: lists of items).
+        Tables: interactions (user_id, item_id, time in s, clicked, liked, bought, the true
+        probabilities p_click, p_like, p_buy, and request_id), users (segment), items (category),
+        prehistory (clicked, liked, bought: lists of items).
         """
         blocks_per_chunk = max(1, users_per_chunk // _BLOCK)
         firsts = range(0, self.num_users, _BLOCK)
@@ -174,25 +176,26 @@ class SyntheticWorld:
         self, rng: np.random.Generator, users: np.ndarray, segments: np.ndarray,
         histories: np.ndarray,
     ) -> pd.DataFrame:
-        """Impressions one after the other; each sees the labels of those before."""
+        """Requests one after the other; each sees the labels of those before."""
         histories = histories.copy()
-        impressions = 1 + rng.poisson(rng.gamma(4.0, (self.mean_impressions - 1) / 4.0,
-                                                size=len(users)))
-        times = self._times(rng, impressions)
+        num_shown = self.candidates_per_request
+        mean_more = max(self.mean_impressions / num_shown - 1, 0.0)
+        requests = 1 + rng.poisson(rng.gamma(4.0, mean_more / 4.0, size=len(users)))
+        times = self._times(rng, requests)
         parts = []
-        for step in range(impressions.max()):
-            rows = np.flatnonzero(step < impressions)
-            items = rng.integers(self.num_items, size=len(rows))
-            truth = self.probabilities(items, segments[rows], histories[rows])
+        for step in range(requests.max()):
+            rows = np.flatnonzero(step < requests)
+            # In the order in which a log sorts what was shown at the same time.
+            items = np.sort(rng.integers(self.num_items, size=(len(rows), num_shown)), axis=1)
+            of_row = rows.repeat(num_shown)
+            truth = self.probabilities(items.ravel(), segments[of_row], histories[of_row])
             labels = rng.random(truth.shape) < truth
-            for t in range(len(BEHAVIORS)):
-                grown = rows[labels[:, t]]
-                histories[grown, t] = np.column_stack([histories[grown, t, 1:],
-                                                       items[labels[:, t]]])
+            _append(histories, rows, items, labels.reshape(*items.shape, len(TASKS)))
             parts.append(pd.DataFrame(
-                {"user_id": users[rows], "item_id": items, "time": times[rows, step]}
+                {"user_id": users[of_row], "item_id": items.ravel(), "time": times[of_row, step]}
                 | dict(zip(BEHAVIORS, labels.T.astype(np.int64)))
-                | {f"p_{task}": truth[:, k] for k, task in enumerate(TASKS)}))
+                | {f"p_{task}": truth[:, k] for k, task in enumerate(TASKS)}
+                | {"request_id": step}))
         return pd.concat(parts, ignore_index=True)
 
     def _times(self, rng: np.random.Generator, impressions: np.ndarray) -> np.ndarray:
@@ -205,6 +208,16 @@ class SyntheticWorld:
 
     def _rng(self, *stream: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, *stream])
+
+
+def _append(
+    histories: np.ndarray, rows: np.ndarray, items: np.ndarray, labels: np.ndarray
+) -> None:
+    """Puts items [R, M] with label 1 [R, M, T] at the end of the histories [B, T, L] of rows."""
+    for shown, label in zip(items.T, np.moveaxis(labels, 1, 0)):
+        for t in range(labels.shape[-1]):
+            grown = rows[label[:, t]]
+            histories[grown, t] = np.column_stack([histories[grown, t, 1:], shown[label[:, t]]])
 
 
 def load_world(spec: PrepareSpec, *, seed: int, num_users: int | None = None) -> SyntheticWorld:

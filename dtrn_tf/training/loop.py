@@ -35,7 +35,6 @@ class Trainer:
         evaluate: Gives {task: {metric: value}} of the model on the validation records.
         selection: Decides which evaluation is the best.
         run: Where everything is written.
-        batch_size: Rows of a global batch, for examples/s.
         total_steps: When to end.
         eval_every: Steps between evaluations.
         checkpoint_every: Steps between checkpoints, besides those at evaluations.
@@ -44,7 +43,7 @@ class Trainer:
 
     def __init__(self, *, model: Any, step: TrainStep, optimizer: Any, iterator: Iterator[Any],
                  evaluate: Callable[[], Results], selection: Selection, run: RunDirectory,
-                 batch_size: int, total_steps: int, eval_every: int, checkpoint_every: int = 1000,
+                 total_steps: int, eval_every: int, checkpoint_every: int = 1000,
                  steps_per_call: int = 20) -> None:
         self._model = model
         self._train_step = step
@@ -52,7 +51,7 @@ class Trainer:
         self._evaluate = evaluate
         self._selection = selection
         self._run = run
-        self._batch_size = batch_size
+        self._rows = 0
         self._total_steps = total_steps
         self._eval_every = eval_every
         self._checkpoint_every = checkpoint_every
@@ -75,23 +74,22 @@ class Trainer:
         """Trains to the end.
 
         Returns:
-            Steps done, the best step, and seconds and examples/s of this process.
+            Steps done, the best step, and seconds and examples/s of this process; an example is
+            an impression, or a candidate of a request.
 
         Raises:
             UserError: The loss is not finite.
         """
         start, first = time.time(), int(self._step)
         writer = tf.summary.create_file_writer(self._run.file("tensorboard"))
-        with writer.as_default(), tqdm(total=self._total_steps * self._batch_size, unit=" examples",
-                                       initial=first * self._batch_size, unit_scale=True,
+        with writer.as_default(), tqdm(total=self._total_steps, initial=first, unit=" steps",
                                        desc="training", mininterval=1.0) as progress:
             while int(self._step) < self._total_steps and not self._selection.should_stop:
                 self._advance(progress)
         self._manager.save(checkpoint_number=int(self._step))
         seconds = time.time() - start
-        examples = (int(self._step) - first) * self._batch_size
         return {"steps": int(self._step), "best_step": self._selection.best_step,
-                "seconds": round(seconds, 1), "examples_per_second": round(examples / seconds)}
+                "seconds": round(seconds, 1), "examples_per_second": round(self._rows / seconds)}
 
     def _advance(self, progress: tqdm) -> None:
         """Runs until the next evaluation, checkpoint or end of a call, then does what is due."""
@@ -99,11 +97,15 @@ class Trainer:
         until = min(step + self._steps_per_call, self._total_steps,
                     *(step - step % every + every
                       for every in (self._eval_every, self._checkpoint_every)))
-        losses = self._train_step.run(self._iterator, until - step)
+        start = time.time()
+        losses, rows = self._train_step.run(self._iterator, until - step)
         self._step.assign(until)
         self._report_losses(losses.numpy(), until)
-        progress.set_postfix(loss=f"{float(tf.reduce_sum(losses)):.4f}", refresh=False)
-        progress.update((until - step) * self._batch_size)
+        self._rows += int(rows)
+        speed = int(rows) / (time.time() - start)
+        progress.set_postfix_str(f"loss {float(tf.reduce_sum(losses)):.4f}, "
+                                 f"{speed:,.0f} examples/s", refresh=False)
+        progress.update(until - step)
         if until % self._eval_every == 0 or until == self._total_steps:
             self._evaluate_now(until, progress)
         elif until % self._checkpoint_every == 0:

@@ -19,7 +19,8 @@ class TrainStep:
     """Runs training steps of a model under a strategy.
 
     The loss is the sum over tasks of task weight times the weighted mean of the row losses over
-    the observed rows of the global batch, whatever the number of replicas.
+    the observed rows of the global batch, whatever the number of replicas and however many rows
+    each of them has: a batch of requests has as many rows as its requests have candidates.
 
     Args:
         model: Called with features, gives {task: logits [B]}.
@@ -35,10 +36,11 @@ class TrainStep:
         self._tasks = schema.tasks
         self._strategy = strategy
         # Without AutoGraph, which cannot read loops under Python 3.13.
-        self._run_one = tf.function(self._distributed, autograph=False)
+        # Requests give every batch another number of rows, which should not be traced anew.
+        self._run_one = tf.function(self._distributed, autograph=False, reduce_retracing=True)
         self._run_many = tf.function(self._loop, autograph=False)
 
-    def run(self, iterator: Iterator[Any], steps: int) -> Tensor:
+    def run(self, iterator: Iterator[Any], steps: int) -> tuple[Tensor, Tensor]:
         """Runs `steps` steps on the batches that `iterator` gives; every replica takes its own.
 
         Args:
@@ -46,31 +48,34 @@ class TrainStep:
             steps: How many; at least 1.
 
         Returns:
-            Mean loss per task over these steps. [K]
+            Mean loss per task over these steps [K], and the number of their rows.
         """
         if self._strategy.num_replicas_in_sync == 1:
             # One graph call for all steps: Python is not asked between two of them.
-            return self._run_many(iterator, tf.constant(steps)) / steps
-        losses = [self._run_one(self._batches(iterator)) for _ in range(steps)]
-        return tf.add_n(losses) / steps
+            losses, rows = self._run_many(iterator, tf.constant(steps))
+        else:
+            parts = [self._run_one(self._batches(iterator)) for _ in range(steps)]
+            losses, rows = map(tf.add_n, zip(*parts))
+        return losses / steps, rows
 
     def _batches(self, iterator: Iterator[Any]) -> Any:
         """One host batch per replica; a distributed iterator could not be checkpointed."""
         return self._strategy.experimental_distribute_values_from_function(
             lambda _: next(iterator))
 
-    def _loop(self, iterator: Any, steps: Tensor) -> Tensor:
-        def body(step: Tensor, losses: Tensor) -> tuple[Tensor, Tensor]:
-            return step + 1, losses + self._distributed(iterator.get_next())
+    def _loop(self, iterator: Any, steps: Tensor) -> tuple[Tensor, Tensor]:
+        def body(step: Tensor, losses: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+            more_losses, more_rows = self._distributed(iterator.get_next())
+            return step + 1, losses + more_losses, rows + more_rows
 
-        start = tf.constant(0), tf.zeros([len(self._tasks)])
-        return tf.while_loop(lambda step, _: step < steps, body, start)[1]
+        start = tf.constant(0), tf.zeros([len(self._tasks)]), tf.constant(0, tf.int64)
+        return tf.while_loop(lambda step, *_: step < steps, body, start)[1:]
 
-    def _distributed(self, batch: Any) -> Tensor:
-        per_replica = self._strategy.run(self._step, args=(batch,))
-        return self._strategy.reduce(tf.distribute.ReduceOp.SUM, per_replica, axis=None)
+    def _distributed(self, batch: Any) -> tuple[Tensor, Tensor]:
+        return tuple(self._strategy.reduce(tf.distribute.ReduceOp.SUM, per_replica, axis=None)
+                     for per_replica in self._strategy.run(self._step, args=(batch,)))
 
-    def _step(self, batch: Any) -> Tensor:
+    def _step(self, batch: Any) -> tuple[Tensor, Tensor]:
         features, labels, weights = batch
         targets = [table_variable(variable) for variable in self._optimizer.targets]
         # Every replica divides by the weight of the whole batch, so that sums are means.
@@ -87,4 +92,4 @@ class TrainStep:
         gradients = tape.gradient(loss, targets,
                                   unconnected_gradients=tf.UnconnectedGradients.ZERO)
         self._optimizer.apply(gradients)
-        return losses
+        return losses, tf.size(weights[self._tasks[0].name], tf.int64)

@@ -1,17 +1,19 @@
+import dataclasses
 import re
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import small_row, small_schema
+from helpers import small_request, small_row, small_schema
 
 from dtrn_tf.data.examples import (
     check_examples, encode_example, feature_spec, labels_and_weights, parse_examples,
 )
 from dtrn_tf.errors import DataError
-from dtrn_tf.schema import Task
+from dtrn_tf.schema import REQUEST_INDEX, Schema, Task
 
 SCHEMA = small_schema()
+REQUESTS = small_schema(layout="request")
 
 
 def _serialized(*rows):
@@ -111,11 +113,14 @@ def test_sequences_of_a_behavior_share_their_partition():
 
 
 def test_parse_rejects_sequences_of_unequal_length():
-    serialized = _serialized(small_row(3, exposed_author=["ann"]))
+    serialized = tf.constant([_with(encode_example(small_row(3), SCHEMA), "exposed_author",
+                                    bytes_list={"value": [b"ann"]})])
     for parse in (parse_examples, tf.function(parse_examples)):
         with pytest.raises(tf.errors.InvalidArgumentError) as error:
             parse(serialized, SCHEMA)
-        assert "'exposed_author' should be as long as 'exposed_item'" in _text(error)
+        assert re.search(r"the sequences of behaviour 'exposed' should be as long as "
+                         r"'exposed_item' in every record\. Received:.*exposed_author",
+                         _text(error))
 
 
 def _tasks(raw, *tasks, sample_weight=None):
@@ -246,3 +251,144 @@ def test_check_examples_names_place_and_feature(damage, message):
     record = damage(encode_example(small_row(3), SCHEMA))
     with pytest.raises(DataError, match=message):
         check_examples(record, SCHEMA, "f, record 3")
+
+
+def test_parse_lays_requests_out_as_requests_and_candidates():
+    requests = [small_request(numbers) for numbers in ((3, 1, 4), (7,), (0, 2))]
+    raw = parse_examples(tf.constant([encode_example(r, REQUESTS) for r in requests]), REQUESTS,
+                         group=True)
+    assert raw.pop(REQUEST_INDEX).numpy().tolist() == [0, 0, 0, 1, 2, 2]
+    assert set(raw) == set(requests[0])
+    values = {f.name: f.values for f in REQUESTS.record_features}
+    for name, tensor in raw.items():
+        expected = [request[name] for request in requests]
+        if values[name] == "candidate":
+            expected = sum(expected, [])
+        if tensor.dtype == tf.string:
+            expected = tf.nest.map_structure(lambda s: s.encode(), expected)
+        is_ragged = isinstance(tensor, tf.RaggedTensor)
+        assert is_ragged == (values[name] == "position")
+        assert (tensor.to_list() if is_ragged else tensor.numpy().tolist()) == expected, name
+
+
+def test_parse_of_requests_without_labels_and_of_none():
+    serialized = tf.constant([encode_example(small_request(), REQUESTS)])
+    raw = parse_examples(serialized, REQUESTS, labels=False)
+    assert "is_click" not in raw and raw["item"].shape == [2]
+    none = parse_examples(serialized[:0], REQUESTS)
+    assert none["item"].shape == none[REQUEST_INDEX].shape == none["age"].shape == [0]
+
+
+def test_an_impression_is_a_request_with_one_candidate():
+    serialized = _serialized(*map(small_row, range(5)))
+    raw, requests = parse_examples(serialized, SCHEMA), parse_examples(serialized, REQUESTS)
+    assert requests.pop(REQUEST_INDEX).numpy().tolist() == [0, 1, 2, 3, 4]
+    for name, tensor in raw.items():
+        assert str(requests[name]) == str(tensor)
+
+
+@pytest.mark.parametrize("name, values, message", [
+    ("is_click", [1], r"the lists of candidates should be as long as 'item' in every record\. "
+                      r"Received:.*is_click"),
+    ("item", [103, 103, 103], r"should be as long as 'item' in every record\. Received:.*author"),
+])
+def test_parse_rejects_lists_of_candidates_of_unequal_length(name, values, message):
+    whole = encode_example(small_request(), REQUESTS)
+    serialized = tf.constant([whole, _with(whole, name, int64_list={"value": values})])
+    for parse in (parse_examples, tf.function(parse_examples)):
+        with pytest.raises(tf.errors.InvalidArgumentError) as error:
+            parse(serialized, REQUESTS)
+        assert re.search(message, _text(error))
+
+
+def _no_candidates():
+    example = tf.train.Example.FromString(encode_example(small_request(), REQUESTS))
+    for name in REQUESTS.candidate_lists:
+        kind = example.features.feature[name].WhichOneof("kind")
+        example.features.feature[name].CopyFrom(tf.train.Feature(**{kind: {}}))
+    return example.SerializeToString()
+
+
+def test_parse_rejects_a_request_without_candidates():
+    serialized = tf.constant([encode_example(small_request(), REQUESTS), _no_candidates()])
+    for parse in (parse_examples, tf.function(parse_examples)):
+        with pytest.raises(tf.errors.InvalidArgumentError) as error:
+            parse(serialized, REQUESTS)
+        assert re.search(r"the lists of candidates, such as 'item', should hold at least one "
+                         r"value\. Received:.*0", _text(error))
+
+
+def test_a_schema_of_one_candidate_feature():
+    schema = Schema.from_dict({
+        "layout": "request", "vocabularies": [{"name": "item", "kind": "hash", "size": 5}],
+        "features": [{"name": "item", "vocabulary": "item", "level": "candidate"}],
+        "tasks": [{"name": "click", "label": "y"}]})
+    record = encode_example({"item": [7, 8], "y": [0, 1]}, schema)
+    raw = parse_examples(tf.constant([record]), schema, labels=False)
+    assert raw["item"].numpy().tolist() == [7, 8]
+
+
+@pytest.mark.parametrize("changes, message", [
+    ({"item": 101}, r"feature 'item' of a row should be a list of 64-bit integers\. Received: 101"),
+    ({"author": "ann"}, r"feature 'author' .* a list of strings\. Received: 'ann'"),
+    ({"age": [3.0]}, r"feature 'age' of a row should be one number\. Received: \[3\.0\]"),
+    ({"is_click": [1]}, r"a row: the lists of candidates should be of equal length\. Received "
+                        r"lengths: \{'item': 2, .*'is_click': 1"),
+    ({"exposed_item": []}, r"a row: the sequences of behaviour 'exposed' should be of equal len"),
+    (dict.fromkeys(["item", "author", "duration", "is_click", "code", "play_time", "stars",
+                    "row_weight"], []),
+     r"a row: the lists of candidates, such as 'item', should hold at least one value\. Received: "
+     r"an empty list\. Correct the schema"),
+])
+def test_encode_names_what_is_wrong_with_a_request(changes, message):
+    with pytest.raises(DataError, match=message):
+        encode_example(small_request(**changes), REQUESTS)
+
+
+@pytest.mark.parametrize("damage, message", [
+    (lambda r: _with(r, "is_click", int64_list={"value": [1]}),
+     r"f, record 3: the lists of candidates should be of equal length\. Received lengths: .*"
+     r"'is_click': 1, 'code': 2"),
+    (lambda r: _no_candidates(), r"f, record 3: the lists of candidates, such as 'item', should "
+                                 r"hold at least one value\. Received: an empty list"),
+    (lambda r: _with(r, "age", float_list={"value": [1.0, 2.0]}),
+     r"feature 'age' should be one number\. Received: 2 values"),
+    (lambda r: _with(r, "is_click", int64_list={"value": [0, 2]}),
+     r"label feature 'is_click' of task 'click' should be 0 or 1 .*Received: 2\."),
+    (lambda r: _with(r, "row_weight", float_list={"value": [1.0, -1.0]}),
+     r"sample weight 'row_weight' should be a finite number >= 0\. Received: -1"),
+])
+def test_check_examples_names_what_is_wrong_with_a_request(damage, message):
+    record = encode_example(small_request(), REQUESTS)
+    check_examples(record, REQUESTS, "f, record 3")
+    with pytest.raises(DataError, match=message):
+        check_examples(damage(record), REQUESTS, "f, record 3")
+
+
+def test_ten_candidates_take_a_quarter_of_the_bytes():
+    """Of ten impressions that repeat the user side: three behaviours, log-normal lengths."""
+    behaviors = ("clicked", "liked", "bought")
+    impressions = Schema.from_dict({
+        "vocabularies": [{"name": "id", "kind": "hash", "size": 10**6}],
+        "features": [{"name": f"{level}_{i}", "vocabulary": "id", "level": level}
+                     for level in ("request", "candidate") for i in range(8)],
+        "behaviors": [{"name": b, "max_length": 50, "features": [
+            {"name": f"{b}_{side}", "vocabulary": "id"} for side in ("item", "author")]}
+            for b in behaviors],
+        "tasks": [{"name": f"task_{i}", "label": f"label_{i}", "at_least": 1} for i in range(4)],
+        "group": {"name": "user"}})
+    requests = dataclasses.replace(impressions, layout="request")
+    random = np.random.default_rng(5)
+    bytes_of_impressions = bytes_of_requests = 0
+    for _ in range(50):
+        lengths = {b: min(50, int(random.lognormal(2.0, 1.2))) for b in behaviors}
+        sizes = {"one": lambda name: None, "candidate": lambda name: 10,
+                 "position": lambda name: lengths[name.split("_")[0]]}
+        row = {f.name: random.integers(0, 10**6, sizes[f.values](f.name)).tolist()
+               for f in requests.record_features}
+        bytes_of_requests += len(encode_example(row, requests))
+        bytes_of_impressions += sum(len(encode_example(
+            {name: value[i] if name in requests.candidate_lists else value
+             for name, value in row.items()},
+            impressions)) for i in range(10))
+    assert bytes_of_requests < bytes_of_impressions / 4

@@ -355,7 +355,10 @@ def test_a_vanished_file_is_explained(tmp_path, preprocessing, files):
 
 
 def test_unaligned_sequences_are_explained(tmp_path, preprocessing):
-    path = _write(tmp_path / "x.tfrecord", {}, {"exposed_item": [101, 103]})
+    example = tf.train.Example.FromString(encode_example(small_row(3), SCHEMA))
+    del example.features.feature["exposed_item"].int64_list.value[0]
+    path = write_records(tmp_path / "x.tfrecord", [encode_example(small_row(0), SCHEMA),
+                                                   example.SerializeToString()])
     error = _failure([path], preprocessing)
     assert re.search(r"record 1: the sequences of behaviour 'exposed' should be of equal length",
                      str(explain(error, [path], SCHEMA)))

@@ -55,6 +55,30 @@ def test_the_probability_can_be_recomputed_from_the_records(spec, tmp_path):
     np.testing.assert_allclose(found, truth, atol=2e-9)
 
 
+def test_candidates_of_a_request_see_the_same_history(spec, tmp_path):
+    """In both layouts: nothing of the user side changes within a request."""
+    spec = dataclasses.replace(
+        spec, synthetic={**spec.synthetic, "candidates_per_request": 5, "mean_impressions": 60})
+    world = load_world(spec, seed=7, num_users=37)
+    truth = whole(world).interactions
+    assert set(truth.groupby(["user_id", "request_id"]).time.nunique()) == {1}
+    found = {}
+    for layout in ("request", "impression"):
+        prepare(spec, world.chunks(100), str(tmp_path / layout), layout=layout)
+        rows = [(record["user_id"][0], item, record["segment"][0], *(
+                    tuple(record[f"{behavior}_item"]) for behavior in BEHAVIORS))
+                for record in read_records(tmp_path / layout) for item in record["item"]]
+        found[layout] = sorted(rows)
+    assert found["request"] == found["impression"] and len(truth) == len(found["request"])
+    _, items, segments, *lists = zip(*found["request"])
+    histories = np.array([[[-1] * (8 - len(ids)) + list(ids) for ids in row]
+                          for row in zip(*lists)])
+    probabilities = world.probabilities(np.array(items), np.array(segments), histories)
+    np.testing.assert_allclose(
+        sorted(map(tuple, probabilities)), sorted(map(tuple, truth[["p_click", "p_like", "p_buy"]]
+                                                      .to_numpy())), atol=1e-9)
+
+
 def test_probability_by_hand():
     world = SyntheticWorld(num_items=7, num_categories=3, history_length=2, seed=5)
     item, segment = np.array([4]), np.array([2])  # Items 1 and 4 are of category 1.

@@ -1,4 +1,5 @@
 import os
+import pathlib
 import subprocess
 import sys
 
@@ -49,6 +50,17 @@ def test_table():
     assert len({len(line) for line in table.splitlines()}) == 1
 
 
+def test_table_of_requests():
+    table = summary_table({
+        "rows": {"train": 12345, "valid": 7}, "requests": {"train": 1234, "valid": 3},
+        "bayes_auc": {"click": 0.75},
+        "positive_rates": {"train": {"click": 0.5}, "valid": {"click": None}}})
+    assert [line.split() for line in table.splitlines()] == [
+        ["rows", "requests", "click"], ["train", "12,345", "1,234", "50.00%"],
+        ["valid", "7", "3", "none"], ["best", "AUC", "0.7500"]]
+    assert len({len(line) for line in table.splitlines()}) == 1
+
+
 @pytest.mark.slow
 def test_the_synthetic_world(tmp_path):
     target = tmp_path / "data"
@@ -61,6 +73,22 @@ def test_the_synthetic_world(tmp_path):
 
 
 @pytest.mark.slow
+def test_requests_of_the_synthetic_world(tmp_path):
+    path = pathlib.Path(ROOT, "configs/synthetic/prepare.yaml")
+    spec = yaml.safe_load(path.read_text())
+    spec["synthetic"]["candidates_per_request"] = 5
+    (tmp_path / "spec.yaml").write_text(yaml.safe_dump(spec))
+    code, out, err = run(f"--spec={tmp_path}/spec.yaml", f"--data_dir={tmp_path}/data",
+                         "--num_users=100", "--num_shards=1", "--layout=request",
+                         "--max_candidates=2")
+    assert code == 0, err
+    assert out.splitlines()[0].split() == ["rows", "requests", "click", "like", "buy"]
+    rows, requests = (int(cell.replace(",", "")) for cell in out.splitlines()[1].split()[1:3])
+    assert requests * 5 == rows * 3  # 2 + 2 + 1
+    assert load_schema(tmp_path / "data" / "schema.yaml").layout == "request"
+
+
+@pytest.mark.slow
 def test_generic_tables_and_mistakes(log_dir, tmp_path):
     target = tmp_path / "data"
     flags = [f"--spec={log_dir}/spec.yaml", f"--data_dir={target}", "--num_shards=1"]
@@ -70,6 +98,8 @@ def test_generic_tables_and_mistakes(log_dir, tmp_path):
         ["train", "1"], ["valid", "1"], ["test", "1"]]
     code, _, err = run(*flags, f"--source_dir={log_dir}")
     assert code == 1 and f"error: {target}: should not exist yet." in err
+    code, _, err = run(*flags, f"--source_dir={log_dir}", "--overwrite", "--layout=request")
+    assert code == 1 and "error: the prepare spec should say what a request is" in err
     os.rename(log_dir / "log.csv", log_dir / "gone.csv")
     code, _, err = run(*flags, f"--source_dir={log_dir}", "--overwrite")
     assert code == 1 and "log.csv: should be a readable Parquet or CSV file" in err

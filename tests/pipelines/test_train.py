@@ -171,6 +171,24 @@ def test_a_batch_that_the_devices_cannot_share():
     assert "--batch_size should be a multiple of the 2 devices. Received: 9." in done.stderr
 
 
+def test_requests_are_counted_as_records_and_measured_by_candidate(tmp_path):
+    data = write_small_data(tmp_path / "data", small_schema(layout="request"))
+    done = _train(data, tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    assert "12/12" in done.stderr and "examples/s" in done.stderr
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert metrics["steps"] == 12  # 5 passes over 10 requests, 4 a step
+    assert metrics["valid"]["click"]["rows"] == 23
+    # An impression is a request with one candidate.
+    impressions = write_small_data(tmp_path / "impressions")
+    done = subprocess.run(
+        [sys.executable, "-m", "pipelines.evaluate", f"--run_dir={tmp_path}/run",
+         f"--data_dir={impressions}"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    path = tmp_path / "run" / "evaluation" / "test" / "metrics.json"
+    assert json.loads(path.read_text())["click"]["rows"] == 23
+
+
 def test_base_rates_may_be_left_empty(tmp_path):
     data = write_small_data(tmp_path / "data")
     statistics = json.loads((tmp_path / "data" / "statistics.json").read_text())

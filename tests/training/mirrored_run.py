@@ -36,7 +36,9 @@ with strategy.scope():
     optimizer = PairedOptimizer(
         make_optimizer("adagrad", 0.05), make_optimizer("adam", 0.01), tables,
         [v for v in model.trainable_variables if id(v) not in names])
-losses = TrainStep(model, optimizer, schema, strategy).run(iter(dataset), 6)
+step = TrainStep(model, optimizer, schema, strategy)
+losses, rows = step.run(iter(dataset), 6)
 weights = np.concatenate([np.ravel(w) for w in model.get_weights()]).astype(float)
 print(json.dumps({"replicas": strategy.num_replicas_in_sync, "losses": losses.numpy().tolist(),
-                  "weights": weights.tolist()}))
+                  "rows": int(rows), "weights": weights.tolist(),
+                  "traces": step._run_one.experimental_get_tracing_count()}))

@@ -32,7 +32,7 @@ def _trainer(data_dir, path, *, total_steps, aucs=(0.6,), patience=0, learning_r
         model=model, step=TrainStep(model, optimizer, schema, make_strategy("cpu")),
         optimizer=optimizer, iterator=iter(dataset),
         evaluate=lambda: {"click": {"auc": next(values, last)}},
-        selection=Selection("click/auc", patience), run=RunDirectory(str(path)), batch_size=5,
+        selection=Selection("click/auc", patience), run=RunDirectory(str(path)),
         total_steps=total_steps, eval_every=eval_every, checkpoint_every=3, steps_per_call=2)
     return trainer, model
 
@@ -50,6 +50,8 @@ def test_a_resumed_run_equals_an_uninterrupted_one(small_data, tmp_path):
     assert second.restore() == 6
     summary = second.train()
     assert summary["steps"] == 10
+    # 4 steps of 5 rows in this process; seconds are rounded.
+    assert summary["examples_per_second"] * summary["seconds"] == pytest.approx(20, rel=0.5)
     for got, wanted in zip(model.get_weights(), expected):
         np.testing.assert_array_equal(got, wanted)
 

@@ -13,6 +13,7 @@ from dtrn_tf.data.examples import encode_example
 from dtrn_tf.data.preparation.prepare_spec import PrepareSpec
 from dtrn_tf.data.preparation.record_schema import record_schema, with_sizes
 from dtrn_tf.data.preparation.record_writer import RecordWriter, new_directory
+from dtrn_tf.data.preparation.requests import check_requests_are_told, records_of_requests
 from dtrn_tf.data.preparation.rows import Rows, build_rows
 from dtrn_tf.data.statistics import save_statistics
 from dtrn_tf.data.preparation.tables import Tables
@@ -32,6 +33,8 @@ def prepare(
     *,
     num_shards: int = 4,
     gzip: bool = False,
+    layout: str = "impression",
+    max_candidates: int = 100,
     seed: int = 0,
     overwrite: bool = False,
     progress: Callable[[int], Any] = lambda num_users: None,
@@ -44,25 +47,30 @@ def prepare(
         data_dir: The directory to make.
         num_shards: Files per split.
         gzip: Whether to compress them.
-        seed: Of the order of rows; equal seeds give equal files.
+        layout: What a record is: an `impression`, or a `request` with all of its candidates.
+        max_candidates: The most candidates of a record; a longer request becomes several.
+        seed: Of the order of records; equal seeds give equal files.
         overwrite: Whether to replace an existing data directory.
         progress: Called after each chunk with its number of users.
 
     Raises:
         DataError: The target exists, a table does not fit the spec, or a split is empty.
+        SchemaError: Requests are wanted, but the spec does not say what a request is.
     """
+    if layout == "request":
+        check_requests_are_told(spec)
     rng = np.random.default_rng(seed)
     schema: Schema | None = None
     tally: Tally | None = None
     with new_directory(data_dir, overwrite, marker="schema.yaml") as directory:
         with RecordWriter(directory, SPLITS, num_shards, gzip) as writer:
             for chunk in chunks:
-                rows = build_rows(chunk, spec)
+                rows = build_rows(chunk, spec, layout)
                 if schema is None or tally is None:
-                    schema = record_schema(spec, rows)
+                    schema = record_schema(spec, rows, layout)
                     tally = Tally(schema, _min_counts(spec))
                 for split, index in _split_rows(rows, spec).items():
-                    part = rows.take(rng.permutation(index))
+                    part = _shuffled_records(rows, index, schema, max_candidates, rng)
                     tally.add(split, part)
                     for row in part.records():
                         writer.write(split, encode_example(row, schema))
@@ -72,6 +80,16 @@ def prepare(
         summary = _finish(directory, schema, tally)
         writer.check_no_shard_is_empty()
         return summary
+
+
+def _shuffled_records(rows: Rows, index: np.ndarray, schema: Schema, max_candidates: int,
+                      rng: np.random.Generator) -> Rows:
+    """The records of some impressions in random order."""
+    if rows.first_impressions is None:
+        return rows.take(rng.permutation(index))
+    candidates = records_of_requests(index, rows.first_impressions, max_candidates)
+    shuffled = candidates.take(rng.permutation(len(candidates.lengths)))
+    return rows.requests(shuffled, schema.candidate_lists)
 
 
 def _finish(directory: str, schema: Schema, tally: Tally) -> dict[str, Any]:

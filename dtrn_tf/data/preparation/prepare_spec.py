@@ -25,6 +25,7 @@ class Columns:
     Args:
         user: User id, also the key that groups rows for GAUC.
         item: Item id.
+        request: Id of the request in which the impression was shown, if the log has one.
         time: When the impression happened, a whole number since 1970-01-01 UTC.
         time_unit: `s` or `ms`.
         utc_offset_hours: Where a day begins, for splits and hours.
@@ -32,6 +33,7 @@ class Columns:
 
     user: str = "user_id"
     item: str = "item_id"
+    request: str | None = None
     time: str = "timestamp"
     time_unit: str = "s"
     utc_offset_hours: float = 0.0
@@ -39,6 +41,8 @@ class Columns:
     def __post_init__(self) -> None:
         for name in ("user", "item", "time"):
             checks.text(getattr(self, name), f"`{name}`")
+        if self.request is not None:
+            checks.text(self.request, "`request`")
         checks.one_of(self.time_unit, ("s", "ms"), "`time_unit`")
         checks.at_least(self.utc_offset_hours, -24.0, "`utc_offset_hours`")
 
@@ -214,6 +218,8 @@ class PrepareSpec:
         sequences: Behaviour sequences.
         past_statistics: Statistics of strictly past events.
         prehistory: Lists from before the first timed event.
+        request_window_seconds: Without request ids: a user's impressions belong to one request
+            if they happened at most this long after its first one.
         tables: File per table, for source `tables`.
         synthetic: Arguments of the world, for source `synthetic`.
         true_probabilities: Per task, the interactions column with the true probability of the
@@ -232,6 +238,7 @@ class PrepareSpec:
     sequences: tuple[Sequence, ...] = ()
     past_statistics: tuple[PastStatistic, ...] = ()
     prehistory: Prehistory | None = None
+    request_window_seconds: float | None = None
     tables: dict[str, str] = field(default_factory=dict)
     synthetic: dict[str, Any] = field(default_factory=dict)
     true_probabilities: dict[str, str] = field(default_factory=dict)
@@ -244,6 +251,7 @@ class PrepareSpec:
         self._check_behaviors_known()
         self._check_sides()
         self._check_no_leak()
+        self._check_request()
         for feature in self.features:
             if feature.kind == "hour":
                 checks.one_of((feature.table, feature.column),
@@ -295,6 +303,15 @@ class PrepareSpec:
                                   f"the impression. Received: {feature.column!r}, a label or "
                                   "feedback column (this leaks the label).")
 
+    def _check_request(self) -> None:
+        if self.request_window_seconds is None:
+            return
+        checks.at_least(self.request_window_seconds, 0.0, "`request_window_seconds`")
+        if self.columns.request is not None:
+            raise SchemaError("`request_window_seconds` should be given only where no column of "
+                              "the log has the request's id. Received: it and `columns.request`, "
+                              f"{self.columns.request!r}. Remove one of them.")
+
     @property
     def item_feature(self) -> Feature | None:
         """The feature that holds the item id; sequences share its vocabulary."""
@@ -319,8 +336,10 @@ class PrepareSpec:
         keys = {"interactions": self.columns.keys, "users": (self.columns.user,),
                 "items": (self.columns.item,)}[table]
         names = [*keys, *(f.column for f in self.features if f.table == table)]
-        return tuple(dict.fromkeys([*names, *(self.feedback_columns
-                                              if table == "interactions" else ())]))
+        if table == "interactions":
+            names += [self.columns.request] if self.columns.request else []
+            names += self.feedback_columns
+        return tuple(dict.fromkeys(names))
 
     @classmethod
     def from_dict(cls, config: Mapping[str, Any]) -> PrepareSpec:

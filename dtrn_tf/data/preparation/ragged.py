@@ -20,15 +20,19 @@ class Ragged:
     values: np.ndarray
     lengths: np.ndarray
 
+    @property
+    def starts(self) -> np.ndarray:
+        """Where in `values` each list begins."""
+        return np.cumsum(self.lengths) - self.lengths
+
     def lists(self) -> list[list[Any]]:
         return list(self)
 
     def __iter__(self) -> Iterator[list[Any]]:
         # One list at a time: millions of live lists keep the garbage collector busy.
         values = self.values.tolist()
-        ends = np.cumsum(self.lengths)
-        starts = ends - self.lengths
-        return (values[s:e] for s, e in zip(starts.tolist(), ends.tolist()))
+        starts = self.starts
+        return (values[s:e] for s, e in zip(starts.tolist(), (starts + self.lengths).tolist()))
 
     def take(self, rows: np.ndarray) -> Ragged:
         """The lists of some rows.
@@ -36,9 +40,8 @@ class Ragged:
         >>> Ragged(values=np.array([7, 8, 9]), lengths=np.array([1, 0, 2])).take([2, 0]).lists()
         [[8, 9], [7]]
         """
-        starts = (np.cumsum(self.lengths) - self.lengths)[rows]
         lengths = self.lengths[rows]
-        return Ragged(values=self.values[flat_ranges(starts, lengths)], lengths=lengths)
+        return Ragged(values=self.values[flat_ranges(self.starts[rows], lengths)], lengths=lengths)
 
 
 def flat_ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:

@@ -7,8 +7,7 @@ from dataclasses import replace
 
 from dtrn_tf.data.preparation.events import NUM_RECENCY_BUCKETS
 from dtrn_tf.data.preparation.prepare_spec import RECENCY, Feature, PrepareSpec, Sequence
-from dtrn_tf.data.preparation.rows import Rows
-from dtrn_tf.data.preparation.ragged import Ragged
+from dtrn_tf.data.preparation.rows import Rows, flat
 from dtrn_tf.errors import SchemaError
 from dtrn_tf.schema import (
     BehaviorSequence, CategoricalFeature, GroupKey, NumericFeature, Schema, SequenceFeature,
@@ -18,17 +17,19 @@ from dtrn_tf.schema import (
 _HOURS = 24
 
 
-def record_schema(spec: PrepareSpec, rows: Rows) -> Schema:
+def record_schema(spec: PrepareSpec, rows: Rows, layout: str = "impression") -> Schema:
     """Derives the schema; vocabularies of kind file have size 1 until their ids are counted.
 
     Args:
         spec: What the records are made of.
         rows: Some records, for the types of ids.
+        layout: Of the records.
 
     Raises:
         SchemaError: Features that share a vocabulary do not agree about it.
     """
     return Schema(
+        layout=layout,
         vocabularies=tuple(_vocabularies(spec, rows).values()),
         features=(
             *(_feature(feature) for feature in spec.features),
@@ -97,6 +98,4 @@ def _behavior(sequence: Sequence, spec: PrepareSpec) -> BehaviorSequence:
 
 
 def _dtype(rows: Rows, name: str) -> str:
-    column = rows.columns[name]
-    values = column.values if isinstance(column, Ragged) else column
-    return "string" if values.dtype == object else "int64"
+    return "string" if flat(rows.columns[name]).dtype == object else "int64"

@@ -75,9 +75,9 @@ class RecordWriter:
     ) -> None:
         self._stack = ExitStack()
         self._num_shards = num_shards
-        self._num_rows = dict.fromkeys(splits, 0)
+        self._num_records = dict.fromkeys(splits, 0)
         self._writers = {}
-        for split in self._num_rows:
+        for split in self._num_records:
             os.makedirs(os.path.join(directory, split))
             for shard in range(num_shards):
                 name = f"part-{shard:05d}-of-{num_shards:05d}.tfrecord{'.gz' if gzip else ''}"
@@ -92,16 +92,16 @@ class RecordWriter:
 
     def write(self, split: str, record: bytes) -> None:
         """Appends one record to a split; its shards take turns, so their sizes differ by one."""
-        shard = self._num_rows[split] % self._num_shards
+        shard = self._num_records[split] % self._num_shards
         self._writers[split, shard].write(record)
-        self._num_rows[split] += 1
+        self._num_records[split] += 1
 
     def check_no_shard_is_empty(self) -> None:
         """A file without records looks like a lost one to every reader.
 
         Raises:
-            DataError: A split has fewer rows than shards.
+            DataError: A split has fewer records than shards.
         """
-        if min(self._num_rows.values()) < self._num_shards:
-            raise DataError("--num_shards should be at most the rows of every split. Received: "
-                            f"{self._num_shards} for {self._num_rows}.")
+        if min(self._num_records.values()) < self._num_shards:
+            raise DataError("--num_shards should be at most the records of every split. "
+                            f"Received: {self._num_shards} for {self._num_records}.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,22 +12,28 @@ from dtrn_tf.data.preparation.columns import to_ids, to_numbers
 from dtrn_tf.data.preparation.events import Events
 from dtrn_tf.data.preparation.prepare_spec import PrepareSpec
 from dtrn_tf.data.preparation.ragged import Ragged
+from dtrn_tf.data.preparation.requests import first_impressions
 from dtrn_tf.data.preparation.tables import Tables
+
+Column = np.ndarray | Ragged
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rows:
-    """Records as columns: one entry per impression in every array and every `Ragged`.
+    """Records as columns: one entry per record in every array and every `Ragged`.
 
     Args:
-        times_ms: When the impressions happened.
+        times_ms: When the impressions, or the first ones of requests, happened.
         columns: By feature, label, mask and group key, as `encode_example` names them.
-        true_probabilities: Per task, of a synthetic world.
+        true_probabilities: Per task, of every impression of a synthetic world.
+        first_impressions: Of impressions that are to become requests, the position of the first
+            one of the same request.
     """
 
     times_ms: np.ndarray
-    columns: dict[str, np.ndarray | Ragged]
+    columns: dict[str, Column]
     true_probabilities: dict[str, np.ndarray]
+    first_impressions: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.times_ms)
@@ -36,9 +42,29 @@ class Rows:
         """Some of the rows, in the given order."""
         return Rows(
             times_ms=self.times_ms[rows],
-            columns={name: column.take(rows) if isinstance(column, Ragged) else column[rows]
-                     for name, column in self.columns.items()},
+            columns={name: _take(column, rows) for name, column in self.columns.items()},
             true_probabilities={k: v[rows] for k, v in self.true_probabilities.items()})
+
+    def requests(self, candidates: Ragged, names: Collection[str]) -> Rows:
+        """Impressions as requests, whose user side is that of their first impression.
+
+        Args:
+            candidates: Per record, the positions of its impressions; all of one request.
+            names: Columns that hold a value per candidate.
+        """
+        assert self.first_impressions is not None
+        first = self.first_impressions[candidates.values[candidates.starts]]
+
+        def column_of(name: str, column: Column) -> Column:
+            if name not in names:
+                return _take(column, first)
+            return Ragged(values=flat(column)[candidates.values], lengths=candidates.lengths)
+
+        return Rows(
+            times_ms=self.times_ms[first],
+            columns={name: column_of(name, column) for name, column in self.columns.items()},
+            true_probabilities={k: v[candidates.values]
+                                for k, v in self.true_probabilities.items()})
 
     def records(self) -> Iterator[dict[str, Any]]:
         """One dict per record, as `encode_example` takes it."""
@@ -48,14 +74,28 @@ class Rows:
             yield dict(zip(self.columns, values))
 
 
-def build_rows(tables: Tables, spec: PrepareSpec) -> Rows:
-    """Makes the records of all impressions of some users, sorted by user and time.
+def flat(column: Column) -> np.ndarray:
+    """All values of a column, those of lists one after the other."""
+    return column.values if isinstance(column, Ragged) else column
+
+
+def _take(column: Column, rows: np.ndarray) -> Column:
+    return column.take(rows) if isinstance(column, Ragged) else column[rows]
+
+
+def build_rows(tables: Tables, spec: PrepareSpec, layout: str = "impression") -> Rows:
+    """Makes the rows of all impressions of some users, sorted by user and time.
+
+    Args:
+        tables: The log of these users.
+        spec: What to make of it.
+        layout: Of the records; for requests, impressions know the first one of their request.
 
     Raises:
         DataError: A column has the wrong type, or a table is missing.
     """
     events = Events(tables, spec)
-    columns: dict[str, np.ndarray | Ragged] = {
+    columns: dict[str, Column] = {
         feature.name: events.feature(feature, events.shown) for feature in spec.features
     }
     for statistic in spec.past_statistics:
@@ -70,4 +110,6 @@ def build_rows(tables: Tables, spec: PrepareSpec) -> Rows:
                                         f"column {spec.columns.user!r}")
     return Rows(times_ms=events.times[events.shown], columns=columns,
                 true_probabilities={task: to_numbers(events.log[column], "float64")
-                                    for task, column in spec.true_probabilities.items()})
+                                    for task, column in spec.true_probabilities.items()},
+                first_impressions=(first_impressions(events, spec) if layout == "request"
+                                   else None))

@@ -11,8 +11,7 @@ import pandas as pd
 
 from dtrn_tf.data.preparation.columns import MISSING_INTEGER, MISSING_STRING
 from dtrn_tf.data.preparation.expected_auc import ExpectedAuc
-from dtrn_tf.data.preparation.ragged import Ragged
-from dtrn_tf.data.preparation.rows import Rows
+from dtrn_tf.data.preparation.rows import Rows, flat
 from dtrn_tf.data.statistics import Moments, Statistics
 from dtrn_tf.errors import DataError
 from dtrn_tf.schema import Schema, Task
@@ -22,6 +21,9 @@ SPLITS = ("train", "valid", "test")
 
 class Tally:
     """Counts in constant memory (but for the ids); vocabularies and moments of train only.
+
+    Ids and numbers count as often as they stand in the records, so those of the user side once a
+    request; labels count once a candidate.
 
     Args:
         schema: The records' schema, sizes not yet known.
@@ -34,13 +36,15 @@ class Tally:
         self._ids: dict[str, Counter[Any]] = {
             v.name: Counter() for v in schema.vocabularies if v.kind == "file"}
         self._sums = {f.name: np.zeros(3) for f in schema.numeric_features}
+        self._records = dict.fromkeys(SPLITS, 0)
         self._rows = dict.fromkeys(SPLITS, 0)
         self._labels = {(s, t.name): np.zeros(2) for s in SPLITS for t in schema.tasks}
         self._best: dict[str, ExpectedAuc] = {}
 
     def add(self, split: str, rows: Rows) -> None:
         """Counts some records of a split."""
-        self._rows[split] += len(rows)
+        self._records[split] += len(rows)
+        self._rows[split] += len(flat(rows.columns[self._schema.tasks[0].label]))
         for task in self._schema.tasks:
             labels = labels_of(task, rows)
             self._labels[split, task.name] += [labels.sum(), len(labels)]
@@ -54,16 +58,13 @@ class Tally:
     def _add_ids(self, rows: Rows) -> None:
         for feature in self._schema.id_features:
             if feature.vocabulary in self._ids:
-                column = rows.columns[feature.name]
-                values = column.values if isinstance(column, Ragged) else column
-                counts = pd.Series(values).value_counts()
+                counts = pd.Series(flat(rows.columns[feature.name])).value_counts()
                 self._ids[feature.vocabulary].update(dict(zip(counts.index.tolist(),
                                                               counts.tolist())))
 
     def _add_moments(self, rows: Rows) -> None:
         for feature in self._schema.numeric_features:
-            column = rows.columns[feature.name]
-            assert isinstance(column, np.ndarray)
+            column = flat(rows.columns[feature.name])
             values = column[np.isfinite(column)].astype(np.float64)
             if feature.transform == "log1p":
                 values = np.sign(values) * np.log1p(np.abs(values))
@@ -98,12 +99,16 @@ class Tally:
             t.name: self._rate("train", t.name) or 0.0 for t in self._schema.tasks})
 
     def summary(self) -> dict[str, Any]:
-        """Rows and positive rates per split and task; the best possible test AUC if known."""
+        """Rows (impressions) and positive rates per split and task, also records if these are
+        requests; the best possible test AUC if known."""
         summary: dict[str, Any] = {
             "rows": dict(self._rows),
             "positive_rates": {
                 s: {t.name: self._rate(s, t.name) for t in self._schema.tasks} for s in SPLITS},
         }
+        if self._schema.layout == "request":
+            summary["requests"] = dict(self._records)
+            summary["mean_candidates"] = {s: self._rows[s] / self._records[s] for s in SPLITS}
         if self._best:
             summary["bayes_auc"] = {name: auc.result() for name, auc in self._best.items()}
         return summary
@@ -122,10 +127,9 @@ class Tally:
 
 def labels_of(task: Task, rows: Rows) -> np.ndarray:
     """The observed labels of a task, as the schema's label rule makes them."""
-    values = rows.columns[task.label]
-    assert isinstance(values, np.ndarray)
+    values = flat(rows.columns[task.label])
     if task.mask:
-        values = values[rows.columns[task.mask] != 0]
+        values = values[flat(rows.columns[task.mask]) != 0]
     if task.at_least is not None:
         return values >= task.at_least
     if task.one_of is not None:

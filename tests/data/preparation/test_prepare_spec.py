@@ -64,6 +64,8 @@ FEATURE = {"name": "x", "table": "items", "column": "x"}
     (("columns", "time_unit"), "ns", "columns: `time_unit` should be one of"),
     (("columns", "user"), 3, "columns: `user` should be text. Received: 3"),
     (("columns", "utc_offset_hours"), "x", "`utc_offset_hours` should be a number"),
+    (("columns", "request"), 3, "columns: `request` should be text. Received: 3"),
+    (("request_window_seconds",), -1, "`request_window_seconds` should be a number >= 0"),
     (("splits", "train_until"), "2024-01-03", "a split should end at a day like 2022-05-03"),
     (("splits", "valid_until"), datetime.date(2024, 1, 1), "should be in the order train_from"),
     (("splits", "train_from"), datetime.date(2024, 2, 1), "should be in the order train_from"),
@@ -103,6 +105,16 @@ FEATURE = {"name": "x", "table": "items", "column": "x"}
 def test_mistakes_are_named(path, to, message):
     with pytest.raises(SchemaError, match=message):
         PrepareSpec.from_dict(changed(*path, to=to))
+
+
+def test_requests_are_told_in_one_way():
+    config = changed("columns", "request", to="session")
+    spec = PrepareSpec.from_dict(config)
+    assert spec.needed_columns("interactions") == ("user", "item", "time", "session", "purchase")
+    assert "session" not in spec.needed_columns("items")
+    with pytest.raises(SchemaError, match="`request_window_seconds` should be given only where no "
+                                          "column .*Received: it and `columns.request`, 'session'"):
+        PrepareSpec.from_dict({**config, "request_window_seconds": 60})
 
 
 def test_sequences_need_the_item():
