@@ -41,7 +41,7 @@ unit: $(VENV)/.test-installed
 	$(BIN)/python -m pytest
 
 doctest: $(VENV)/.test-installed
-	$(BIN)/python -m pytest --doctest-modules dtrn_tf export
+	$(BIN)/python -m pytest --doctest-modules dtrn_tf export benchmarks
 	# Programs define flags of the same names: one at a time.
 	$(BIN)/python -m pytest --doctest-modules pipelines/study.py
 

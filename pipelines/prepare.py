@@ -12,6 +12,7 @@ from dtrn_tf.data.preparation.prepare import prepare
 from dtrn_tf.data.preparation.prepare_spec import load_prepare_spec
 from dtrn_tf.data.preparation.record_writer import check_target
 from dtrn_tf.data.preparation.sources import open_source
+from dtrn_tf.text_table import text_table
 
 _SPEC = flags.DEFINE_string("spec", None, "YAML file that says what to make of which tables.",
                             required=True)
@@ -53,10 +54,7 @@ def summary_table(summary: dict[str, Any]) -> str:
               for split, rows in summary["rows"].items()]
     if "bayes_auc" in summary:
         lines.append(["best AUC", "", *(f"{summary['bayes_auc'][t]:.4f}" for t in tasks)])
-    widths = [max(map(len, column)) for column in zip(*lines)]
-    return "\n".join("  ".join([line[0].ljust(widths[0])]
-                               + [cell.rjust(w) for cell, w in zip(line[1:], widths[1:])])
-                     for line in lines)
+    return text_table(lines)
 
 
 def _percent(rate: float | None) -> str:
