@@ -19,6 +19,8 @@ from dtrn_tf.files import write_text
 PADDING_ID = 0
 OUT_OF_VOCABULARY_ID = 1
 NUM_RESERVED_IDS = 2
+# Which request a candidate row belongs to; no feature has this name.
+REQUEST_INDEX = "request_index"
 
 
 @dataclass(frozen=True, kw_only=True)
