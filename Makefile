@@ -5,6 +5,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PROGRAMS := $(addprefix benchmarks/, train_step.py scaling.py input.py embedding_update.py)
 
 .PHONY: help demo test lint types unit legacy doctest clean
 
@@ -41,8 +42,9 @@ unit: $(VENV)/.test-installed
 	$(BIN)/python -m pytest
 
 doctest: $(VENV)/.test-installed
-	$(BIN)/python -m pytest --doctest-modules dtrn_tf export
-	# Programs define flags of the same names: one at a time.
+	# Programs, which define flags of the same names, one at a time.
+	$(BIN)/python -m pytest --doctest-modules dtrn_tf export \
+	  $(filter-out $(PROGRAMS), $(wildcard benchmarks/*.py))
 	$(BIN)/python -m pytest --doctest-modules pipelines/study.py
 
 # A second process: layers and models under Keras 2, and inside a tensorflow-recommenders model.

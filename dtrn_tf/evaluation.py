@@ -15,6 +15,7 @@ from dtrn_tf import metrics
 from dtrn_tf.errors import DataError, UserError
 from dtrn_tf.files import write_json
 from dtrn_tf.schema import Schema
+from dtrn_tf.text_table import text_table
 
 Results = dict[str, dict[str, float]]
 Forward = Callable[[Mapping[str, Any]], Mapping[str, tf.Tensor]]
@@ -143,11 +144,7 @@ def metrics_table(results: Mapping[str, Mapping[str, float | None]]) -> str:
     rows = [["task", *(_HEADINGS[key] for key in columns)]]
     rows += [[task, *(_cell(key, result[key]) if key in result else "" for key in columns)]
              for task, result in results.items()]
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    return "\n".join(
-        "  ".join(cell.rjust(width) if i else cell.ljust(width)
-                  for i, (cell, width) in enumerate(zip(row, widths))).rstrip()
-        for row in rows)
+    return text_table(rows)
 
 
 def write_metrics(

@@ -14,6 +14,7 @@ from dtrn_tf.data.preparation.record_writer import check_target
 from dtrn_tf.data.preparation.requests import check_requests_are_told
 from dtrn_tf.data.preparation.sources import open_source
 from dtrn_tf.schema import LAYOUTS
+from dtrn_tf.text_table import text_table
 
 _SPEC = flags.DEFINE_string("spec", None, "YAML file that says what to make of which tables.",
                             required=True)
@@ -64,10 +65,7 @@ def summary_table(summary: dict[str, Any]) -> str:
     if "bayes_auc" in summary:
         lines.append(["best AUC", *[""] * len(counts),
                       *(f"{summary['bayes_auc'][t]:.4f}" for t in tasks)])
-    widths = [max(map(len, column)) for column in zip(*lines)]
-    return "\n".join("  ".join([line[0].ljust(widths[0])]
-                               + [cell.rjust(w) for cell, w in zip(line[1:], widths[1:])])
-                     for line in lines)
+    return text_table(lines)
 
 
 def _percent(rate: float | None) -> str:

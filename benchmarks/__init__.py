@@ -1,0 +1,1 @@
+"""What the model and its parts cost, as ratios measured in one run: `python -m benchmarks.NAME`."""

@@ -1,0 +1,31 @@
+"""Batches and machine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from absl import flags
+
+from benchmarks import timing
+from benchmarks.reference_point import ReferencePoint
+
+_FILL = flags.DEFINE_enum(
+    "fill", "lognormal", ["lognormal", "full"],
+    "Lengths of the sequences: log-normal with a third empty (30 % of all positions), or all full.")
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 1024, "Rows of a batch.", lower_bound=1)
+_NUM_ITEMS = flags.DEFINE_integer(
+    "num_items", ReferencePoint().num_items, "Rows of the item table.", lower_bound=1)
+ROUNDS = flags.DEFINE_integer("rounds", 15, "How often every case is timed.", lower_bound=1)
+_CORE = flags.DEFINE_integer(
+    "core", 0, "The core to run on, with one thread; negative: all cores, or the GPU.")
+
+
+def pin() -> None:
+    """Ties the process to the core of --core; call it before any op runs."""
+    timing.pin(None if _CORE.value < 0 else _CORE.value)
+
+
+def reference_point(**sizes: Any) -> ReferencePoint:
+    """The reference point with the batches that the flags describe."""
+    return ReferencePoint(fill=_FILL.value, batch_size=_BATCH_SIZE.value,
+                          num_items=_NUM_ITEMS.value, **sizes)

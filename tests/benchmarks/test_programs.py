@@ -1,0 +1,60 @@
+"""The programs themselves, on batches that take no time: a table per program, clear errors."""
+
+import subprocess
+import sys
+
+import pytest
+
+TINY = ("--core=-1", "--batch_size=16", "--num_items=50", "--rounds=1")
+
+
+def run(name, *arguments):
+    return subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *arguments], text=True,
+                          capture_output=True)
+
+
+def test_train_step():
+    done = run("train_step", *TINY, "--batches=1", "--cases=dtrn")
+    assert done.returncode == 0, done.stderr
+    heading, reference, ours, *products = [line.split() for line in done.stdout.splitlines()]
+    assert heading == ["case", "median", "ms", "ratio", "quartiles", "rows/s", "limit", "ms",
+                       "reached"]
+    assert reference[0] == "padded" and reference[2:4] == ["1.000", "1.000-1.000"]
+    assert ours[0] == "dtrn" and float(ours[1]) > 0
+    assert [line[-1] for line in products] == ["GFLOP/s"] * 2
+
+
+@pytest.mark.slow
+def test_every_case_trains():
+    done = run("train_step", *TINY, "--batches=1")
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()[1:10]] == [
+        "padded", "loop", "dtrn", "agnostic", "dtrn_1_task", "dtrn_8_tasks", "dtrn_target",
+        "dtrn_bfloat16", "dtrn_requests"]
+    assert "times as many rows" in done.stdout
+
+
+def test_unknown_case():
+    done = run("train_step", "--cases=dtrn,drtn", "--core=-1")
+    assert done.returncode == 1
+    assert "error: --cases should be of ['padded', 'loop', 'dtrn'," in done.stderr
+    assert "Received: ['drtn']" in done.stderr
+
+
+def test_core_that_is_not_there():
+    done = run("train_step", "--core=10000")
+    assert done.returncode == 1 and "error: the core to run on should be one of" in done.stderr
+
+
+@pytest.mark.slow
+def test_scaling(tmp_path):
+    done = run("scaling", *TINY, "--tasks=1", "--tasks=2", "--behaviors=1", "--lengths=5",
+               "--widths=4", f"--output={tmp_path}/new/scaling")
+    assert done.returncode == 0, done.stderr
+    lines = (tmp_path / "new" / "scaling.csv").read_text().splitlines()
+    assert lines[0] == "K,T,L,D,ms,low,ratio,high"
+    # The reference point, then the three that differ from it, with two numbers of tasks each.
+    assert [line.split(",")[:4] for line in lines[1:]] == [
+        [k, *sizes] for sizes in (("3", "50", "32"), ("1", "50", "32"), ("3", "5", "32"),
+                                  ("3", "50", "4")) for k in "12"]
+    assert (tmp_path / "new" / "scaling.png").stat().st_size > 1000
