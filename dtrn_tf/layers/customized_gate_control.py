@@ -87,18 +87,21 @@ class CustomizedGateControl(tf.keras.layers.Layer):
 
     def call(self, inputs: Sequence[tf.Tensor], training: bool | None = None) -> Any:
         tasks, stream = inputs
+        num_own, num_shared = self.task_experts.num_parallel, self.num_shared_experts
+        stream = tf.expand_dims(stream, 2)  # [B, J', 1, N]
         own = self.task_experts(tasks, training=training)  # [B, K * E, U]
         own_of_task = tf.reshape(own, [-1, self.num_tasks, self.num_task_experts, self.units[-1]])
-        shared = self.shared_experts(stream[:, :, tf.newaxis], training=training)  # [B, J', E, U]
-        gates = self.task_gates(tasks)  # [B, K, E]
-        split = self.num_task_experts
-        outputs = mix(gates[..., :split], own_of_task) + mix(gates[..., split:], shared)
+        shared = self.shared_experts(stream, training=training)  # [B, J', E, U]
+        own_gates, shared_gates = tf.split(
+            self.task_gates(tasks), [self.num_task_experts, num_shared], axis=-1
+        )  # [B, K, E] each
+        outputs = mix(own_gates, own_of_task) + mix(shared_gates, shared)
         if not self.shared_gate:
             return outputs  # [B, K, U]
-        gates = tf.squeeze(self.stream_gate(stream[:, :, tf.newaxis]), 2)  # [B, J', K * E + E]
-        split = own.shape[1]
-        stream = mix(gates[..., :split], own[:, tf.newaxis]) + mix(gates[..., split:], shared)
-        return outputs, stream  # [B, K, U], [B, J', U]
+        own_gates, shared_gates = tf.split(
+            tf.squeeze(self.stream_gate(stream), 2), [num_own, num_shared], axis=-1
+        )  # [B, J', K * E], [B, J', E]
+        return outputs, mix(own_gates, tf.expand_dims(own, 1)) + mix(shared_gates, shared)
 
     def get_config(self) -> dict[str, Any]:
         return {

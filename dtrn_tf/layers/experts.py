@@ -20,6 +20,5 @@ def mix(gates: tf.Tensor, experts: tf.Tensor) -> tf.Tensor:
         >>> mix(tf.constant([[[0.5, 0.5], [0.0, 1.0]]]), experts).numpy().tolist()
         [[[5.5], [10.0]]]
     """
-    if experts.shape[1] == 1:
-        return tf.einsum("bke,beu->bku", gates, tf.squeeze(experts, 1))
-    return tf.einsum("bke,bkeu->bku", gates, experts)
+    # A product and a sum, faster than the matrix products of one row and task each.
+    return tf.reduce_sum(gates[..., tf.newaxis] * experts, axis=2)

@@ -68,7 +68,7 @@ class MMoE(tf.keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        experts = self.experts(inputs[:, :, tf.newaxis], training=training)  # [B, J, E, U]
+        experts = self.experts(tf.expand_dims(inputs, 2), training=training)  # [B, J, E, U]
         return mix(self.gates(inputs), experts)  # [B, K, U]
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:

@@ -74,25 +74,25 @@ class ParallelDense(tf.keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        outputs = self._multiply(inputs)
+        outputs = self._multiply(inputs)  # [R, S * U]
         if self.use_bias:
-            outputs += self.bias
-        return self.activate(outputs)
+            outputs = tf.nn.bias_add(outputs, tf.reshape(self.bias, [-1]))
+        shape = [self.num_parallel, self.units]
+        outputs = tf.reshape(outputs, tf.concat([tf.shape(inputs)[:-2], shape], 0))
+        return self.activate(tf.ensure_shape(outputs, [*inputs.shape[:-2], *shape]))
 
     def _multiply(self, inputs: tf.Tensor) -> tf.Tensor:
-        # Leading axes by letter: the gradient of an einsum with "..." is an outer product.
-        lead = "abcd"[: inputs.shape.rank - 2]
-        groups = inputs.shape[-2]
-        if groups == 1:  # one wide matrix product instead of S small ones
-            return tf.einsum(
-                f"{lead}n,snu->{lead}su", tf.squeeze(inputs, -2), self.kernel
-            )  # [..., S, U]
+        """All products; the leading axes become one, R. [..., G, N] -> [R, S * U]"""
         # Letters: g input, p layer of that input; S = G * P.
-        kernel = tf.reshape(self.kernel, [groups, -1, *self.kernel.shape[1:]])
-        outputs = tf.einsum(f"{lead}gn,gpnu->{lead}gpu", inputs, kernel)  # [..., G, P, U]
-        return tf.reshape(
-            outputs, tf.concat([tf.shape(inputs)[:-2], [self.num_parallel, self.units]], 0)
-        )  # [..., S, U]
+        groups, width = inputs.shape[-2:]
+        if groups == 1:  # one wide matrix product instead of S small ones
+            kernel = tf.reshape(tf.transpose(self.kernel, [1, 0, 2]), [width, -1])  # [N, S * U]
+            return tf.matmul(tf.reshape(inputs, [-1, width]), kernel)
+        kernel = tf.reshape(self.kernel, [groups, -1, width, self.units])  # [G, P, N, U]
+        kernel = tf.reshape(tf.transpose(kernel, [0, 2, 1, 3]), [groups, width, -1])
+        rows = tf.transpose(tf.reshape(inputs, [-1, groups, width]), [1, 0, 2])  # [G, R, N]
+        outputs = tf.transpose(tf.matmul(rows, kernel), [1, 0, 2])  # [R, G, P * U]
+        return tf.reshape(outputs, [-1, self.num_parallel * self.units])
 
     def get_config(self) -> dict[str, Any]:
         return {
