@@ -5,6 +5,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# One process a core; a file's tests stay together, because they share what they made.
+PARALLEL := -n auto --dist loadfile
 PROGRAMS := $(addprefix benchmarks/, train_step.py scaling.py input.py embedding_update.py)
 
 .PHONY: help demo test lint types unit legacy doctest clean
@@ -39,7 +41,7 @@ types: $(VENV)/.test-installed
 	$(BIN)/python -m mypy
 
 unit: $(VENV)/.test-installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 doctest: $(VENV)/.test-installed
 	# Programs, which define flags of the same names, one at a time.
@@ -49,7 +51,7 @@ doctest: $(VENV)/.test-installed
 
 # A second process: layers and models under Keras 2, and inside a tensorflow-recommenders model.
 legacy: $(VENV)/.test-installed
-	TF_USE_LEGACY_KERAS=1 $(BIN)/python -m pytest tests/layers tests/models
+	TF_USE_LEGACY_KERAS=1 $(BIN)/python -m pytest $(PARALLEL) tests/layers tests/models
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -50,7 +50,7 @@ TABLES = {"table_rows": {"item": 5}, "feature_tables": {"item": "item"}, "width"
 PLE = {"num_tasks": 2, "num_task_experts": 2, "num_shared_experts": 2, "units": [3]}
 MISTAKES = [
     (ConditionalTransformer, {}, {"num_blocks": 0, "num_heads": 0, "feedforward_units": 0,
-                                         "dropout": 1.0}),
+                                  "dropout": 1.0}),
     (ConditionalTransformerBlock, {"num_heads": 1, "feedforward_units": 3},
      {"num_heads": 0, "feedforward_units": 0, "dropout": -0.5}),
     (layers.CustomizedGateControl, PLE, {"num_tasks": 0, "num_task_experts": 0, "units": [],
