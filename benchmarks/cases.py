@@ -14,7 +14,7 @@ from benchmarks.padded_transformer import PaddedTransformer
 from benchmarks.plain_loop import PlainLoop
 from benchmarks.reference_point import Batch, ReferencePoint, make_batch, make_model, padded
 from dtrn_tf.layers import TaskInterest
-from dtrn_tf.optimizers import PairedOptimizer, make_optimizer
+from dtrn_tf.optimizers import PairedOptimizer, make_optimizer, make_row_optimizer
 from dtrn_tf.training import TrainStep, make_strategy
 
 REFERENCE = "padded"
@@ -92,7 +92,7 @@ def _optimizer(model: Any) -> PairedOptimizer:
     tables = model.embedding_tables
     names = {id(table) for table in tables}
     return PairedOptimizer(
-        make_optimizer("adam", 6e-3), make_optimizer("adam", 2e-3), tables,
+        make_row_optimizer("lazy_adam", 6e-3), make_optimizer("adam", 2e-3), tables,
         [v for v in model.trainable_variables if id(v) not in names])
 
 

@@ -13,7 +13,8 @@ from dtrn_tf.data.reader import read_records
 from dtrn_tf.data.statistics import load_statistics
 from dtrn_tf.errors import UserError
 from dtrn_tf.evaluation import Results, compile_forward, evaluate, predict
-from dtrn_tf.optimizers import OPTIMIZER_NAMES, PairedOptimizer, make_optimizer
+from dtrn_tf.optimizers import (OPTIMIZER_NAMES, ROW_OPTIMIZER_NAMES, PairedOptimizer,
+                                make_optimizer, make_row_optimizer)
 from dtrn_tf.schema import Schema
 from dtrn_tf.training import RunDirectory, Selection, Trainer, TrainStep, make_strategy
 from dtrn_tf.training.strategy import STRATEGY_NAMES
@@ -31,9 +32,15 @@ _BATCH_SIZE = flags.DEFINE_integer(
 _SHUFFLE_BUFFER = flags.DEFINE_integer(
     "shuffle_buffer", 100_000, "Records held to shuffle; 0 reads in order.", lower_bound=0)
 _EMBEDDING_OPTIMIZER = flags.DEFINE_enum(
-    "embedding_optimizer", "adam", OPTIMIZER_NAMES, "Optimiser of the embedding tables.")
+    "embedding_optimizer", "lazy_adam", ROW_OPTIMIZER_NAMES,
+    "Optimiser of the embedding tables; it updates only the rows that a batch looks up. "
+    "`lazy_adam` keeps 8 bytes times the width for every row, `rowwise_adagrad` 4 bytes.")
 _EMBEDDING_LEARNING_RATE = flags.DEFINE_float(
     "embedding_learning_rate", 6e-3, "Learning rate of the embedding tables.", lower_bound=0.0)
+_EMBEDDING_WEIGHT_DECAY = flags.DEFINE_float(
+    "embedding_weight_decay", 0.0,
+    "Share of a row that decays with an update, times the learning rate (as in AdamW); rows that "
+    "a batch does not look up do not decay.", lower_bound=0.0)
 _DENSE_OPTIMIZER = flags.DEFINE_enum(
     "dense_optimizer", "adam", OPTIMIZER_NAMES, "Optimiser of all other weights.")
 _DENSE_LEARNING_RATE = flags.DEFINE_float(
@@ -111,6 +118,7 @@ def _make_optimizer(model: Any) -> PairedOptimizer:
     tables = model.embedding_tables
     names = {id(table) for table in tables}
     return PairedOptimizer(
-        make_optimizer(_EMBEDDING_OPTIMIZER.value, _EMBEDDING_LEARNING_RATE.value),
+        make_row_optimizer(_EMBEDDING_OPTIMIZER.value, _EMBEDDING_LEARNING_RATE.value,
+                           _EMBEDDING_WEIGHT_DECAY.value),
         make_optimizer(_DENSE_OPTIMIZER.value, _DENSE_LEARNING_RATE.value),
         tables, [v for v in model.trainable_variables if id(v) not in names])

@@ -2,6 +2,7 @@
 
 import dtrn_tf.layers
 import dtrn_tf.models
+import dtrn_tf.optimizers
 import dtrn_tf.training
 
 NAMES = {
@@ -10,6 +11,9 @@ NAMES = {
         "Hypernetwork", "MMoE", "NumericEmbedding", "PLE", "ParallelDense", "ParallelMLP",
         "SequenceEmbedding", "SharedBottom", "TaskInterest", "TaskRefinement", "TaskTowers"],
     dtrn_tf.models: ["DTRN"],
+    dtrn_tf.optimizers: [
+        "LazyAdam", "OPTIMIZER_NAMES", "PairedOptimizer", "ROW_OPTIMIZER_NAMES", "RowOptimizer",
+        "RowwiseAdagrad", "make_optimizer", "make_row_optimizer"],
     dtrn_tf.training: [
         "RunDirectory", "Selection", "TrainStep", "Trainer", "load_run", "make_strategy"],
 }

@@ -7,7 +7,6 @@ from typing import Any
 
 import tensorflow as tf
 
-from dtrn_tf.layers.variables import table_variable
 from dtrn_tf.losses import LOSSES, weighted_mean
 from dtrn_tf.optimizers import PairedOptimizer
 from dtrn_tf.schema import Schema
@@ -77,7 +76,6 @@ class TrainStep:
 
     def _step(self, batch: Any) -> tuple[Tensor, Tensor]:
         features, labels, weights = batch
-        targets = [table_variable(variable) for variable in self._optimizer.targets]
         # Every replica divides by the weight of the whole batch, so that sums are means.
         totals = tf.distribute.get_replica_context().all_reduce(
             tf.distribute.ReduceOp.SUM,
@@ -89,7 +87,5 @@ class TrainStep:
                               weights[task.name], total)
                 for task, total in zip(self._tasks, tf.unstack(totals))])
             loss = tf.reduce_sum(losses * tf.constant([task.weight for task in self._tasks]))
-        gradients = tape.gradient(loss, targets,
-                                  unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        self._optimizer.apply(gradients)
+        self._optimizer.apply(tape.gradient(loss, self._optimizer.targets))
         return losses, tf.size(weights[self._tasks[0].name], tf.int64)

@@ -58,3 +58,34 @@ def test_scaling(tmp_path):
         [k, *sizes] for sizes in (("3", "50", "32"), ("1", "50", "32"), ("3", "5", "32"),
                                   ("3", "50", "4")) for k in "12"]
     assert (tmp_path / "new" / "scaling.png").stat().st_size > 1000
+
+
+def test_embedding_update():
+    done = run("embedding_update", "--core=-1", "--rounds=1", "--rows=50", "--rows=1000",
+               "--ids_per_step=7", "--steps=2", "--notraining_step")
+    assert done.returncode == 0, done.stderr
+    sections = [section.splitlines() for section in done.stdout.strip().split("\n\n")]
+    assert [section[0] for section in sections] == [
+        "no update: 0 bytes of state a row; ms of 2 step(s)",
+        "lazy_adam: 128 bytes of state a row; ms of 2 step(s)",
+        "rowwise_adagrad: 4 bytes of state a row; ms of 2 step(s)",
+        "keras adam: 128 bytes of state a row; ms of 1 step(s)",
+        "keras adagrad: 64 bytes of state a row; ms of 1 step(s)"]
+    for _, heading, small, large in sections:
+        assert heading.split() == ["case", "median", "ms", "ratio", "quartiles"]
+        assert small.startswith("50 rows") and large.startswith("1,000 rows")
+
+
+@pytest.mark.slow
+def test_embedding_update_in_the_whole_step():
+    done = run("embedding_update", "--core=-1", "--rounds=1", "--rows=50", "--optimizers=lazy_adam",
+               "--steps=1")
+    assert done.returncode == 0, done.stderr
+    assert "lazy_adam in the whole training step; ms of 4 steps\n" in done.stdout
+
+
+def test_unknown_optimizer():
+    done = run("embedding_update", "--optimizers=adam", "--core=-1")
+    assert done.returncode == 1
+    assert "error: --optimizers should be of ['no update', 'lazy_adam'," in done.stderr
+    assert "Received: ['adam']" in done.stderr

@@ -18,7 +18,7 @@ from dtrn_tf.data.preprocessing import Preprocessing  # noqa: E402
 from dtrn_tf.data.reader import list_shards, read_records  # noqa: E402
 from dtrn_tf.layers import MMoE, TaskInterest, TaskRefinement  # noqa: E402
 from dtrn_tf.models import DTRN  # noqa: E402
-from dtrn_tf.optimizers import PairedOptimizer, make_optimizer  # noqa: E402
+from dtrn_tf.optimizers import PairedOptimizer, make_optimizer, make_row_optimizer  # noqa: E402
 from dtrn_tf.schema import load_schema  # noqa: E402
 from dtrn_tf.training import TrainStep, make_strategy  # noqa: E402
 
@@ -34,7 +34,7 @@ with strategy.scope():
     tables = model.embedding_tables
     names = {id(table) for table in tables}
     optimizer = PairedOptimizer(
-        make_optimizer("adagrad", 0.05), make_optimizer("adam", 0.01), tables,
+        make_row_optimizer(sys.argv[3], 0.05, 0.1), make_optimizer("adam", 0.01), tables,
         [v for v in model.trainable_variables if id(v) not in names])
 step = TrainStep(model, optimizer, schema, strategy)
 losses, rows = step.run(iter(dataset), 6)

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from descent import Descent
 
 from dtrn_tf.layers.variables import table_variable
-from dtrn_tf.optimizers import PairedOptimizer
+from dtrn_tf.optimizers import PairedOptimizer, RowOptimizer
 from dtrn_tf.schema import Schema
 from dtrn_tf.training import TrainStep, make_strategy
 
@@ -20,11 +21,11 @@ class Linear(keras.Model):
 
     def __init__(self):
         super().__init__()
-        self.table = self.add_weight(name="table", shape=(6,), initializer="ones")
+        self.table = self.add_weight(name="table", shape=(6, 1), initializer="ones")
         self.w = self.add_weight(name="w", shape=(), initializer="ones")
 
     def call(self, inputs, training=None):
-        rows = tf.gather(table_variable(self.table), inputs["item"])
+        rows = tf.gather(table_variable(self.table), inputs["item"])[:, 0]
         return {"click": rows * tf.convert_to_tensor(self.w), "stay": rows}
 
 
@@ -39,7 +40,7 @@ def _iterator(batch):
 
 
 def _step(model, rate=1.0):
-    optimizer = PairedOptimizer(keras.optimizers.SGD(rate), keras.optimizers.SGD(rate),
+    optimizer = PairedOptimizer(RowOptimizer(Descent(), rate), keras.optimizers.SGD(rate),
                                 [model.table], [model.w])
     return TrainStep(model, optimizer, SCHEMA, make_strategy("cpu"))
 
@@ -88,7 +89,7 @@ def test_a_task_without_observed_rows_changes_nothing():
     losses, rows = _step(model).run(_iterator(batch), 1)
     np.testing.assert_array_equal(losses, [0.0, 0.0])
     assert rows == 2
-    np.testing.assert_array_equal(np.array(model.table), np.ones(6))
+    np.testing.assert_array_equal(np.array(model.table), np.ones((6, 1)))
 
 
 def test_unknown_strategy():
