@@ -56,9 +56,8 @@ def draw(kind: str, rows: int, num_ids: int) -> Tensor:
     probability near 1 / i (Zipf's law), as ids sorted by frequency have it.
     """
     share = tf.random.uniform((num_ids,))
-    if kind == "popular":
-        return tf.cast(tf.pow(float(rows - 1), share), tf.int32)
-    return 1 + tf.cast(share * (rows - 1), tf.int32)
+    ids = tf.pow(float(rows), share) if kind == "popular" else 1.0 + share * (rows - 1)
+    return tf.minimum(tf.cast(ids, tf.int32), rows - 1)
 
 
 def state_bytes(optimizer: str, width: int) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 # More groups pad less and start more operations. Measured at 1,024 sequences of up to 50 events.
-_NUM_GROUPS = 6
+_NUM_GROUPS = 4
 
 
 class PackedSequences:

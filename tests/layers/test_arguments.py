@@ -6,6 +6,9 @@ import pytest
 
 from dtrn_tf import layers
 from dtrn_tf.layers.arguments import check_one_of, check_rate, check_units, check_whole
+from dtrn_tf.layers.conditional_transformer import ConditionalTransformer
+from dtrn_tf.layers.conditional_transformer_block import ConditionalTransformerBlock
+from dtrn_tf.layers.self_attention import SelfAttention
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.0, True, "3", None])
@@ -46,9 +49,9 @@ def test_choice_error():
 TABLES = {"table_rows": {"item": 5}, "feature_tables": {"item": "item"}, "width": 2}
 PLE = {"num_tasks": 2, "num_task_experts": 2, "num_shared_experts": 2, "units": [3]}
 MISTAKES = [
-    (layers.ConditionalTransformer, {}, {"num_blocks": 0, "num_heads": 0, "feedforward_units": 0,
+    (ConditionalTransformer, {}, {"num_blocks": 0, "num_heads": 0, "feedforward_units": 0,
                                          "dropout": 1.0}),
-    (layers.ConditionalTransformerBlock, {"num_heads": 1, "feedforward_units": 3},
+    (ConditionalTransformerBlock, {"num_heads": 1, "feedforward_units": 3},
      {"num_heads": 0, "feedforward_units": 0, "dropout": -0.5}),
     (layers.CustomizedGateControl, PLE, {"num_tasks": 0, "num_task_experts": 0, "units": [],
                                          "num_shared_experts": 0, "dropout": 1.0}),
@@ -63,7 +66,7 @@ MISTAKES = [
     (layers.ParallelDense, {"num_parallel": 2, "units": 3}, {"num_parallel": 0, "units": 0}),
     (layers.ParallelMLP, {"num_parallel": 2, "units": [3]},
      {"num_parallel": 0, "units": 3, "dropout": 1.0}),
-    (layers.SelfAttention, {}, {"num_heads": 0}),
+    (SelfAttention, {}, {"num_heads": 0}),
     (layers.SequenceEmbedding, {"width": 2, "max_length": 3}, {"width": 0, "max_length": 0}),
     (layers.SharedBottom, {"units": [3]}, {"units": [], "dropout": 1.0}),
     (layers.TaskInterest, {"num_tasks": 2},

@@ -201,7 +201,8 @@ def test_gzip_mirrored_and_every_network(tmp_path):
     for number, network in enumerate(("shared_bottom", "ple")):
         done = _train(data, tmp_path / f"run{number}", f"--network={network}",
                       "--strategy=mirrored", "--interest=shared", "--refinement=element",
-                      "--pooling=target", "--epochs=1")
+                      "--pooling=target", "--epochs=1", "--embedding_weight_decay=0.1",
+                      "--embedding_optimizer=rowwise_adagrad")
         assert done.returncode == 0, done.stderr
         model, _, _ = load_run(str(tmp_path / f"run{number}"))
         assert isinstance(model, tf.keras.Model)

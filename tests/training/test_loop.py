@@ -13,7 +13,7 @@ from dtrn_tf.training import RunDirectory, Selection, Trainer, TrainStep, make_s
 
 
 def _trainer(data_dir, path, *, total_steps, aucs=(0.6,), patience=0, learning_rate=0.02,
-             eval_every=4, embedding_optimizer="lazy_adam"):
+             eval_every=4):
     tf.keras.utils.set_random_seed(3)
     schema = load_schema(f"{data_dir}/schema.yaml")
     dataset = read_records(list_shards(data_dir, "train"), schema, Preprocessing(schema, data_dir),
@@ -24,7 +24,7 @@ def _trainer(data_dir, path, *, total_steps, aucs=(0.6,), patience=0, learning_r
     tables = model.embedding_tables
     names = {id(table) for table in tables}
     optimizer = PairedOptimizer(
-        make_row_optimizer(embedding_optimizer, learning_rate),
+        make_row_optimizer("lazy_adam", learning_rate),
         make_optimizer("adam", learning_rate), tables,
         [v for v in model.trainable_variables if id(v) not in names])
     values = iter(aucs)

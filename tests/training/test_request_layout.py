@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from descent import Descent
 from helpers import small_request, small_requests, small_row, small_schema, write_records
 
 from dtrn_tf.data.examples import encode_example
@@ -11,7 +12,7 @@ from dtrn_tf.data.reader import read_records
 from dtrn_tf.evaluation import predict
 from dtrn_tf.layers import MMoE, PLE, SharedBottom, TaskInterest, TaskRefinement
 from dtrn_tf.models import DTRN
-from dtrn_tf.optimizers import PairedOptimizer
+from dtrn_tf.optimizers import PairedOptimizer, RowOptimizer
 from dtrn_tf.training import TrainStep, make_strategy
 
 SCHEMAS = {layout: small_schema(layout=layout) for layout in ("impression", "request")}
@@ -55,7 +56,7 @@ def _train_step(layout, path, data_dir, architecture):
     logits = predict(model, dataset).logits
     names = {id(table) for table in model.embedding_tables}
     optimizer = PairedOptimizer(
-        tf.keras.optimizers.SGD(1.0), tf.keras.optimizers.SGD(1.0), model.embedding_tables,
+        RowOptimizer(Descent(), 1.0), tf.keras.optimizers.SGD(1.0), model.embedding_tables,
         [v for v in model.trainable_variables if id(v) not in names])
     before = model.get_weights()
     losses, rows = TrainStep(model, optimizer, schema, make_strategy("cpu")).run(iter(dataset), 1)
