@@ -16,7 +16,7 @@ import pandas as pd
 from absl import flags
 
 from dtrn_tf import program  # First: it quietens TensorFlow's start.
-from benchmarks import step_flags
+from benchmarks import machine, step_flags
 from benchmarks.growth import AXES, measure, points
 from benchmarks.scaling_plot import check_matplotlib, draw
 from dtrn_tf.files import write_text
@@ -44,6 +44,7 @@ def main() -> None:
               flush=True)
         rows += measure(point, _TASKS.value, step_flags.ROUNDS.value)
     table = pd.DataFrame(rows)
+    print(machine.describe())
     print(text_table([table.columns.tolist(), *table.astype(str).values.tolist()]))
     os.makedirs(os.path.dirname(os.path.abspath(_OUTPUT.value)), exist_ok=True)
     write_text(f"{_OUTPUT.value}.csv", table.to_csv(index=False))

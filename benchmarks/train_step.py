@@ -12,7 +12,7 @@ from __future__ import annotations
 from absl import flags
 
 from dtrn_tf import program  # First: it quietens TensorFlow's start.
-from benchmarks import step_flags
+from benchmarks import machine, step_flags
 from benchmarks.cases import REFERENCE, Case, make_cases
 from benchmarks.flops import GEMM_SIZE, gemm, gemm_rate
 from benchmarks.step_report import findings, limit_columns
@@ -38,6 +38,7 @@ def main() -> None:
     rates = {name: gemm_rate(shape, times.pop(name)) for name, shape in shapes.items()}
     steps = {name: [s / _BATCHES.value for s in seconds] for name, seconds in times.items()}
     columns = limit_columns(cases, steps, _BATCHES.value, rates["square product"])
+    print(machine.describe())
     print(ratio_table(steps, REFERENCE, columns))
     speeds = [f"{name}, {' x '.join(map(str, shape))}: {rates[name] / 1e9:.0f} GFLOP/s"
               for name, shape in shapes.items()]

@@ -12,7 +12,7 @@ from dtrn_tf.layers.arguments import check_whole
 
 @tf.keras.utils.register_keras_serializable(package="dtrn_tf")
 class ParallelDense(tf.keras.layers.Layer):
-    """S independent dense layers, one per task or expert, in one einsum.
+    """S independent dense layers, one per task or expert, in one (batched) product.
 
     y_s = activation(x_s W_s + b_s), with W_s drawn as for a dense layer of its own (Glorot).
 
