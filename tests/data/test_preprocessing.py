@@ -85,6 +85,25 @@ def test_sequences_keep_their_newest_positions_aligned(preprocessing):
     assert inputs["exposed_item"].row_splits is inputs["exposed_author"].row_splits
 
 
+@pytest.mark.parametrize("exposed, liked", [
+    ([0, 1, 3], [2, 0, 1]),  # nothing to cut
+    ([1, 4, 3, 0, 5], [0, 1, 2, 2, 0]),  # one behaviour to cut
+    ([2, 0], [5, 3]),
+    ([5, 3, 4, 0], [3, 2, 0, 4]),
+])
+def test_a_batch_is_cut_only_if_a_row_is_too_long(preprocessing, exposed, liked):
+    """The same rows come whichever way the graph takes; the maxima are 3 and 2."""
+    rows = [small_row(0, exposed_item=ITEMS[:n], exposed_author=(AUTHORS * 2)[:n],
+                      liked_item=ITEMS[:m]) for n, m in zip(exposed, liked)]
+    for call in (preprocessing, tf.function(preprocessing, autograph=False)):
+        inputs = call(_raw(*rows))
+        assert inputs["exposed_item"].to_list() == [
+            list(range(2, n + 2))[-3:] for n in exposed]
+        assert inputs["exposed_author"].to_list() == [
+            [2 + i % 3 for i in range(n)][-3:] for n in exposed]
+        assert inputs["liked_item"].to_list() == [list(range(2, m + 2))[-2:] for m in liked]
+
+
 def test_outputs_are_the_inputs_of_the_schema(preprocessing):
     names = {f.name for f in SCHEMA.features} | {f.name for f in SCHEMA.sequence_features}
     assert set(preprocessing(_raw(small_row(3), labels=True))) == names
