@@ -31,8 +31,8 @@ class ReferencePoint:
 
     Features: four categorical ones and a number of the request, four and a number of the
     candidate; an item and a category per event. Model: one Transformer of `num_heads` heads with
-    2 D feed-forward units, TRM per field with 32 hidden units, MMoE with four experts of 64
-    units, towers of 32 units, no dropout.
+    2 D feed-forward units, TRM per field with 32 hidden units, MMoE with four experts
+    and towers of 32 units, no dropout.
 
     Args:
         num_tasks: K.
@@ -44,6 +44,7 @@ class ReferencePoint:
         batch_size: B.
         fill: "lognormal" (30 % of all positions, a third of the sequences empty) or "full".
         num_items: Rows of the largest table.
+        expert_units: Width of the experts.
 
     >>> ReferencePoint(width=64).feedforward_units
     128
@@ -58,6 +59,7 @@ class ReferencePoint:
     batch_size: int = 1024
     fill: str = "lognormal"
     num_items: int = _VOCABULARIES["item"]
+    expert_units: int = 32
 
     @property
     def feedforward_units(self) -> int:
@@ -74,10 +76,6 @@ class ReferencePoint:
     @property
     def num_experts(self) -> int:
         return 4
-
-    @property
-    def expert_units(self) -> int:
-        return 64
 
 
 def make_schema(point: ReferencePoint) -> Schema:

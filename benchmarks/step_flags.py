@@ -15,6 +15,8 @@ _FILL = flags.DEFINE_enum(
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 1024, "Rows of a batch.", lower_bound=1)
 _NUM_ITEMS = flags.DEFINE_integer(
     "num_items", ReferencePoint().num_items, "Rows of the item table.", lower_bound=1)
+_EXPERT_UNITS = flags.DEFINE_integer(
+    "expert_units", ReferencePoint().expert_units, "Width of MMoE's experts.", lower_bound=1)
 ROUNDS = flags.DEFINE_integer("rounds", 15, "How often every case is timed.", lower_bound=1)
 _CORE = flags.DEFINE_integer(
     "core", 0, "The core to run on, with one thread; negative: all cores, or the GPU.")
@@ -28,4 +30,4 @@ def pin() -> None:
 def reference_point(**sizes: Any) -> ReferencePoint:
     """The reference point with the batches that the flags describe."""
     return ReferencePoint(fill=_FILL.value, batch_size=_BATCH_SIZE.value,
-                          num_items=_NUM_ITEMS.value, **sizes)
+                          num_items=_NUM_ITEMS.value, expert_units=_EXPERT_UNITS.value, **sizes)

@@ -7,9 +7,9 @@ import tensorflow as tf
 from benchmarks.flops import gemm, gemm_rate, training_flops
 from benchmarks.reference_point import ReferencePoint, make_schema
 
-# F = 10 features + 1 behaviour; H of TRM = 32; E = 4 experts of U = 64; V = 32.
+# F = 10 features + 1 behaviour; H of TRM = 32; E = 4 experts of U = 32; V = 32.
 POINT = ReferencePoint(num_tasks=2, num_behaviors=1, width=10, num_heads=2, batch_size=3)
-HEAD = 2 * 2 * ((110 * 32 + 32 * 11) + 4 * (110 * 64 + 110 + 64) + (64 * 32 + 32))
+HEAD = 2 * 2 * ((110 * 32 + 32 * 11) + 4 * (110 * 32 + 110 + 32) + (32 * 32 + 32))
 
 
 def batch(*lengths):
