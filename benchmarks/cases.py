@@ -89,11 +89,9 @@ class Case:
 
 def _optimizer(model: Any) -> PairedOptimizer:
     """The optimisers that `pipelines.train` has by default."""
-    tables = model.embedding_tables
-    names = {id(table) for table in tables}
     return PairedOptimizer(
-        make_row_optimizer("lazy_adam", 6e-3), make_optimizer("adam", 2e-3), tables,
-        [v for v in model.trainable_variables if id(v) not in names])
+        make_row_optimizer("lazy_adam", 6e-3), make_optimizer("adam", 2e-3), model.embedding_tables,
+        model.dense_weights)
 
 
 def make_cases(point: ReferencePoint) -> dict[str, Case]:

@@ -115,10 +115,8 @@ def _per_replica(batch_size: int, strategy: Any) -> int:
 
 
 def _make_optimizer(model: Any) -> PairedOptimizer:
-    tables = model.embedding_tables
-    names = {id(table) for table in tables}
     return PairedOptimizer(
         make_row_optimizer(_EMBEDDING_OPTIMIZER.value, _EMBEDDING_LEARNING_RATE.value,
                            _EMBEDDING_WEIGHT_DECAY.value),
         make_optimizer(_DENSE_OPTIMIZER.value, _DENSE_LEARNING_RATE.value),
-        tables, [v for v in model.trainable_variables if id(v) not in names])
+        model.embedding_tables, model.dense_weights)

@@ -100,6 +100,12 @@ class DTRN(keras.Model):  # type: ignore[name-defined]
         layers = [self.embedding] + ([self.wide] if self.wide is not None else [])
         return [variable for layer in layers for variable in layer.trainable_variables]
 
+    @property
+    def dense_weights(self) -> list[Any]:
+        """All trainable variables but the embedding tables."""
+        tables = {id(table) for table in self.embedding_tables}
+        return [v for v in self.trainable_variables if id(v) not in tables]
+
     def build(self, input_shape: Any = None) -> None:
         """Makes every weight; the schema says all shapes, so `input_shape` is not needed."""
         width = self.embedding_width

@@ -99,7 +99,7 @@ def test_ragged_and_padded_sequences_give_the_same():
 
 
 def _requests(seed=0):
-    """Four candidates of three requests, and the same rows with a request of their own each."""
+    """Five candidates of four requests, and the same rows with a request of their own each."""
     index = [0, 2, 2, 2, 3]
     candidates, requests = _inputs(5, seed), _inputs(4, seed + 1)
     grouped = {**requests, "item": candidates["item"], REQUEST_INDEX: tf.constant(index)}

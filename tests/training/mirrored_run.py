@@ -31,11 +31,9 @@ with strategy.scope():
     model = DTRN(schema, network=MMoE(4, 2, (5,)), interest=TaskInterest(4),
                  refinement=TaskRefinement(4, (3,)), wide=True)
     model.build()
-    tables = model.embedding_tables
-    names = {id(table) for table in tables}
     optimizer = PairedOptimizer(
-        make_row_optimizer(sys.argv[3], 0.05, 0.1), make_optimizer("adam", 0.01), tables,
-        [v for v in model.trainable_variables if id(v) not in names])
+        make_row_optimizer(sys.argv[3], 0.05, 0.1), make_optimizer("adam", 0.01),
+        model.embedding_tables, model.dense_weights)
 step = TrainStep(model, optimizer, schema, strategy)
 losses, rows = step.run(iter(dataset), 6)
 weights = np.concatenate([np.ravel(w) for w in model.get_weights()]).astype(float)

@@ -21,12 +21,10 @@ def _trainer(data_dir, path, *, total_steps, aucs=(0.6,), patience=0, learning_r
     model = DTRN(schema, network=MMoE(4, 2, (5,), dropout=0.3), interest=TaskInterest(4),
                  refinement=TaskRefinement(4, (3,)), dropout=0.3)
     model.build()
-    tables = model.embedding_tables
-    names = {id(table) for table in tables}
     optimizer = PairedOptimizer(
         make_row_optimizer("lazy_adam", learning_rate),
-        make_optimizer("adam", learning_rate), tables,
-        [v for v in model.trainable_variables if id(v) not in names])
+        make_optimizer("adam", learning_rate), model.embedding_tables,
+        model.dense_weights)
     values = iter(aucs)
     last = aucs[-1]
     trainer = Trainer(

@@ -54,10 +54,9 @@ def _train_step(layout, path, data_dir, architecture):
     model = _model(schema, *architecture)
     dataset = read_records([path], schema, Preprocessing(schema, data_dir), batch_size=23)
     logits = predict(model, dataset).logits
-    names = {id(table) for table in model.embedding_tables}
     optimizer = PairedOptimizer(
         RowOptimizer(Descent(), 1.0), tf.keras.optimizers.SGD(1.0), model.embedding_tables,
-        [v for v in model.trainable_variables if id(v) not in names])
+        model.dense_weights)
     before = model.get_weights()
     losses, rows = TrainStep(model, optimizer, schema, make_strategy("cpu")).run(iter(dataset), 1)
     assert rows == 23
