@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -15,6 +14,7 @@ from dtrn_tf.data.preparation.record_schema import record_schema, with_sizes
 from dtrn_tf.data.preparation.record_writer import RecordWriter, new_directory
 from dtrn_tf.data.preparation.requests import check_requests_are_told, records_of_requests
 from dtrn_tf.data.preparation.rows import Rows, build_rows
+from dtrn_tf.data.preparation.splits import split_rows
 from dtrn_tf.data.statistics import save_statistics
 from dtrn_tf.data.preparation.tables import Tables
 from dtrn_tf.data.preparation.tally import SPLITS, Tally
@@ -22,8 +22,6 @@ from dtrn_tf.data.vocabulary import write_vocabulary
 from dtrn_tf.errors import DataError
 from dtrn_tf.files import write_json
 from dtrn_tf.schema import Schema, save_schema
-
-_DAY_MS = 86_400_000
 
 
 def prepare(
@@ -69,7 +67,7 @@ def prepare(
                 if schema is None or tally is None:
                     schema = record_schema(spec, rows, layout)
                     tally = Tally(schema, _min_counts(spec))
-                for split, index in _split_rows(rows, spec).items():
+                for split, index in split_rows(rows, spec).items():
                     part = _shuffled_records(rows, index, schema, max_candidates, rng)
                     tally.add(split, part)
                     for row in part.records():
@@ -103,26 +101,6 @@ def _finish(directory: str, schema: Schema, tally: Tally) -> dict[str, Any]:
     summary = tally.summary()
     write_json(os.path.join(directory, "summary.json"), summary)
     return summary
-
-
-def _split_rows(rows: Rows, spec: PrepareSpec) -> dict[str, np.ndarray]:
-    """Row numbers per split, by local day."""
-    offset = round(spec.columns.utc_offset_hours * 3_600_000)
-    days = (rows.times_ms + offset) // _DAY_MS
-    splits = spec.splits
-    train, valid = _day(splits.train_until), _day(splits.valid_until)
-    kept = np.ones(len(rows), bool)
-    if splits.train_from is not None:
-        kept &= days >= _day(splits.train_from)
-    if splits.test_until is not None:
-        kept &= days <= _day(splits.test_until)
-    parts = {"train": days <= train, "valid": (days > train) & (days <= valid),
-             "test": days > valid}
-    return {split: np.flatnonzero(part & kept) for split, part in parts.items()}
-
-
-def _day(date: datetime.date) -> int:
-    return (date - datetime.date(1970, 1, 1)).days
 
 
 def _min_counts(spec: PrepareSpec) -> dict[str, int]:
