@@ -131,13 +131,25 @@ def read_yaml(path: str | os.PathLike[str], what: str) -> Any:
     """Reads a YAML file; `what` names it in messages.
 
     Raises:
-        SchemaError: The file is missing or is no YAML.
+        SchemaError: The file is missing, is no YAML, or a key stands twice in one mapping.
     """
     try:
         with open(path, encoding="utf-8") as file:
-            return yaml.safe_load(file)
+            return yaml.load(file, _UniqueKeyLoader)
     except OSError as error:
         raise SchemaError(f"{os.fspath(path)}: {what} should be a readable YAML file. "
                           f"Received: {error.strerror}.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SchemaError(f"{os.fspath(path)}: should be YAML. Received: {error}.") from error
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML asks for unique keys, PyYAML lets the last one win without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for place, key in enumerate(keys):
+            if key in keys[:place]:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} a second time in one mapping", node.start_mark)
+        return super().construct_mapping(node, deep)

@@ -72,3 +72,8 @@ def test_read_yaml(tmp_path):
         checks.read_yaml(path, "the spec")
     path.write_text("a: 1")
     assert checks.read_yaml(path, "the spec") == {"a": 1}
+    path.write_text("a: 1\nparts:\n- {name: x, size: 1}\n- {name: y, size: 1, name: z}\n")
+    with pytest.raises(SchemaError, match="key 'name' a second time in one mapping(.|\n)*line 4"):
+        checks.read_yaml(path, "the spec")
+    path.write_text("base: &base {a: 1, b: 2}\nmore: {<<: *base, b: 3}\n")
+    assert checks.read_yaml(path, "the spec")["more"] == {"a": 1, "b": 3}
