@@ -8,6 +8,8 @@ from typing import Any
 import tensorflow as tf
 from absl import flags
 
+from dtrn_tf.balancing import (GRADIENT_METHODS, LOSS_WEIGHTINGS, GradientMethod, TaskBalancer,
+                               make_loss_weighting)
 from dtrn_tf.data.preprocessing import Preprocessing
 from dtrn_tf.data.reader import read_records
 from dtrn_tf.data.statistics import load_statistics
@@ -45,6 +47,24 @@ _DENSE_OPTIMIZER = flags.DEFINE_enum(
     "dense_optimizer", "adam", OPTIMIZER_NAMES, "Optimiser of all other weights.")
 _DENSE_LEARNING_RATE = flags.DEFINE_float(
     "dense_learning_rate", 2e-3, "Learning rate of all other weights.", lower_bound=0.0)
+_LOSS_WEIGHTING = flags.DEFINE_enum(
+    "loss_weighting", "fixed", LOSS_WEIGHTINGS,
+    "What multiplies the loss weights of the schema: nothing, or learned weights.")
+_LOSS_WEIGHTING_LEARNING_RATE = flags.DEFINE_float(
+    "loss_weighting_learning_rate", 0.01,
+    "Learning rate of the weights of uncertainty, imtl and gradnorm.", lower_bound=0.0)
+_DWA_TEMPERATURE = flags.DEFINE_float(
+    "dwa_temperature", 2.0, "Higher makes the weights of dwa more equal.", lower_bound=1e-3)
+_GRADNORM_ASYMMETRY = flags.DEFINE_float(
+    "gradnorm_asymmetry", 1.5, "How strongly gradnorm pulls up tasks that lag behind.",
+    lower_bound=0.0)
+_GRADIENT_METHOD = flags.DEFINE_enum(
+    "gradient_method", "none", GRADIENT_METHODS,
+    "How the tasks' gradients on the weights that they share become one update; any but `none` "
+    "differentiates every task's loss by itself.")
+_CAGRAD_RADIUS = flags.DEFINE_float(
+    "cagrad_radius", 0.4, "How far cagrad goes from the mean gradient, as a share of its length.",
+    lower_bound=0.0, upper_bound=1.0)
 _EVAL_EVERY = flags.DEFINE_integer(
     "eval_every", 0, "Steps between evaluations on the valid split; 0: once an epoch.",
     lower_bound=0)
@@ -79,18 +99,20 @@ def build_trainer(schema: Schema, shards: dict[str, list[str]], num_records: int
     preprocessing = Preprocessing(schema, run.path)
     train = read_records(shards["train"], schema, preprocessing, batch_size=batch_size,
                          shuffle_buffer=_SHUFFLE_BUFFER.value, seed=_SEED.value, repeat=True)
+    steps_per_epoch = num_records / _BATCH_SIZE.value
     with strategy.scope():
         model = build_model(schema, load_statistics(run.file("statistics.json")).base_rates)
         model.build(None)
         optimizer = _make_optimizer(model)
-    steps_per_epoch = num_records / _BATCH_SIZE.value
+        balancer = _make_balancer(schema, max(1, round(steps_per_epoch)))
     total_steps = round(_EPOCHS.value * steps_per_epoch)
     if total_steps == 0:
         raise UserError(f"--epochs should make at least one step of --batch_size="
                         f"{_BATCH_SIZE.value} records. Received: --epochs={_EPOCHS.value}.")
     return Trainer(
-        model=model, step=TrainStep(model, optimizer, schema, strategy), optimizer=optimizer,
-        iterator=iter(train), evaluate=_validation(model, schema, shards["valid"], preprocessing),
+        model=model, step=TrainStep(model, optimizer, schema, strategy, balancer),
+        optimizer=optimizer, iterator=iter(train),
+        evaluate=_validation(model, schema, shards["valid"], preprocessing),
         selection=Selection(_SELECTION_METRIC.value, _PATIENCE.value), run=run,
         total_steps=total_steps, eval_every=_EVAL_EVERY.value or max(1, round(steps_per_epoch)),
         checkpoint_every=_CHECKPOINT_EVERY.value, steps_per_call=_STEPS_PER_CALL.value)
@@ -120,3 +142,15 @@ def _make_optimizer(model: Any) -> PairedOptimizer:
                            _EMBEDDING_WEIGHT_DECAY.value),
         make_optimizer(_DENSE_OPTIMIZER.value, _DENSE_LEARNING_RATE.value),
         model.embedding_tables, model.dense_weights)
+
+
+def _make_balancer(schema: Schema, steps_per_epoch: int) -> TaskBalancer:
+    num_tasks, method = len(schema.tasks), _GRADIENT_METHOD.value
+    weighting = make_loss_weighting(
+        _LOSS_WEIGHTING.value, num_tasks, learning_rate=_LOSS_WEIGHTING_LEARNING_RATE.value,
+        gradnorm_asymmetry=_GRADNORM_ASYMMETRY.value, dwa_period=steps_per_epoch,
+        dwa_temperature=_DWA_TEMPERATURE.value)
+    return TaskBalancer(
+        [task.weight for task in schema.tasks], weighting,
+        None if method == "none" else GradientMethod(
+            method, num_tasks, seed=_SEED.value, cagrad_radius=_CAGRAD_RADIUS.value))

@@ -103,6 +103,13 @@ class CustomizedGateControl(tf.keras.layers.Layer):
         )  # [B, J', K * E], [B, J', E]
         return outputs, mix(own_gates, tf.expand_dims(own, 1)) + mix(shared_gates, shared)
 
+    @property
+    def task_weights(self) -> list[Any]:
+        """Weights of which every task has its own part."""
+        # With a shared gate the experts of a task reach the others in the next level.
+        own = [] if self.shared_gate else self.task_experts.trainable_weights
+        return [*self.task_gates.trainable_weights, *own]
+
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),

@@ -74,6 +74,11 @@ class MMoE(tf.keras.layers.Layer):
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         return input_shape[0], self.num_tasks, self.units[-1]
 
+    @property
+    def task_weights(self) -> list[Any]:
+        """Weights of which every task has its own part."""
+        return self.gates.trainable_weights
+
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),

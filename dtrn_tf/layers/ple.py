@@ -89,6 +89,12 @@ class PLE(tf.keras.layers.Layer):
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         return input_shape[0], self.num_tasks, self.units[-1]
 
+    @property
+    def task_weights(self) -> list[Any]:
+        """Weights of which every task has its own part."""
+        # Whatever feeds a level with a shared gate reaches all tasks there.
+        return [weight for level in self.levels[-2:] for weight in level.task_weights]
+
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),

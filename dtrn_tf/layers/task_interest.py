@@ -169,6 +169,11 @@ class TaskInterest(tf.keras.layers.Layer):
                 "Received: None."
             )
 
+    @property
+    def task_weights(self) -> list[Any]:
+        """Weights of which every task has its own part."""
+        return [self.task_embeddings, self.no_history] if self.num_tasks > 1 else []
+
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),

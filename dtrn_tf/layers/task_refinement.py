@@ -73,6 +73,11 @@ class TaskRefinement(tf.keras.layers.Layer):
         )  # [B, K, F, 1 or D]
         return weights * inputs  # [B, K, F, D]
 
+    @property
+    def task_weights(self) -> list[Any]:
+        """Weights of which every task has its own part."""
+        return self.trainable_weights
+
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),

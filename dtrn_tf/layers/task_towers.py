@@ -84,6 +84,11 @@ class TaskTowers(tf.keras.layers.Layer):
         logits = tf.squeeze(self.heads(self.towers(inputs, training=training)), -1)  # [B, K]
         return tf.cast(logits, self.variable_dtype) + self.bias
 
+    @property
+    def task_weights(self) -> list[Any]:
+        """Weights of which every task has its own part."""
+        return self.trainable_weights
+
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),

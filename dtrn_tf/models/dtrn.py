@@ -106,6 +106,19 @@ class DTRN(keras.Model):  # type: ignore[name-defined]
         tables = {id(table) for table in self.embedding_tables}
         return [v for v in self.trainable_variables if id(v) not in tables]
 
+    @property
+    def task_weights(self) -> list[Any]:
+        """Dense weights, or slices of them, that the loss of a single task reaches each."""
+        stages = (self.interest if self._uses_interest else None, self.refinement, self.network,
+                  self.towers)
+        return [weight for stage in stages for weight in getattr(stage, "task_weights", ())]
+
+    @property
+    def shared_weights(self) -> list[Any]:
+        """Dense weights that the losses of several tasks pull at."""
+        of_tasks = {id(weight) for weight in self.task_weights}
+        return [weight for weight in self.dense_weights if id(weight) not in of_tasks]
+
     def build(self, input_shape: Any = None) -> None:
         """Makes every weight; the schema says all shapes, so `input_shape` is not needed."""
         width = self.embedding_width

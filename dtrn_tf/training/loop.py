@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import glob
+import itertools
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from dtrn_tf.balancing import TaskBalancer
 from dtrn_tf.errors import UserError
 from dtrn_tf.layers.variables import table_variable
 from dtrn_tf.training.run_directory import RunDirectory
@@ -58,8 +60,8 @@ class Trainer:
         self._steps_per_call = steps_per_call
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._checkpoint = tf.train.Checkpoint(
-            model=model, optimizer=optimizer, step=self._step, iterator=iterator,
-            selection=selection, random_states=_random_states(model))
+            model=model, optimizer=optimizer, balancer=step.balancer, step=self._step,
+            iterator=iterator, selection=selection, random_states=_random_states(model))
         self._manager = tf.train.CheckpointManager(
             self._checkpoint, run.file("checkpoints"), max_to_keep=2)
 
@@ -101,6 +103,7 @@ class Trainer:
         losses, rows = self._train_step.run(self._iterator, until - step)
         self._step.assign(until)
         self._report_losses(losses.numpy(), until)
+        report_balance(self._train_step.balancer, self._model.schema.task_names, until)
         self._rows += int(rows)
         speed = int(rows) / (time.time() - start)
         progress.set_postfix_str(f"loss {float(tf.reduce_sum(losses)):.4f}, "
@@ -132,6 +135,16 @@ class Trainer:
         aucs = "  ".join(f"{task} {metrics['auc']:.4f}" for task, metrics in results.items()
                          if "auc" in metrics)
         progress.write(f"step {step}: validation AUC {aucs}{'  (best)' if better else ''}")
+
+
+def report_balance(balancer: TaskBalancer, tasks: Sequence[str], step: int) -> None:
+    """Writes the tasks' weights, and the cosines of their gradients where they were computed."""
+    for task, weight in zip(tasks, balancer.applied.numpy()):
+        tf.summary.scalar(f"train/weight/{task}", weight, step=step)
+    if balancer.needs_gradients:
+        cosines = balancer.cosines.numpy()
+        for (i, first), (j, second) in itertools.combinations(enumerate(tasks), 2):
+            tf.summary.scalar(f"train/gradient_cosine/{first}/{second}", cosines[i, j], step=step)
 
 
 def _random_states(model: Any) -> list[tf.Variable]:

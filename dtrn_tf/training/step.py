@@ -7,6 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from dtrn_tf.balancing import TaskBalancer, make_loss_weighting
+from dtrn_tf.layers.variables import table_variable
 from dtrn_tf.losses import LOSSES, weighted_mean
 from dtrn_tf.optimizers import PairedOptimizer
 from dtrn_tf.schema import Schema
@@ -26,11 +28,17 @@ class TrainStep:
         optimizer: Holds the variables to train.
         schema: Names the tasks, their kinds and loss weights.
         strategy: Where to run.
+        balancer: How much every task counts; by default its fixed loss weight. With a balancer
+            that needs the gradients of single tasks, the model has `shared_weights`, on which they
+            are compared, and `task_weights`, which take the loss weights alone. Embedding tables
+            take the weights of the shared weights, but are too large to be compared.
     """
 
     def __init__(self, model: Any, optimizer: PairedOptimizer, schema: Schema,
-                 strategy: Any) -> None:
+                 strategy: Any, balancer: TaskBalancer | None = None) -> None:
         self._model = model
+        self.balancer = balancer or TaskBalancer(
+            [task.weight for task in schema.tasks], make_loss_weighting("fixed", len(schema.tasks)))
         self._optimizer = optimizer
         self._tasks = schema.tasks
         self._strategy = strategy
@@ -77,15 +85,40 @@ class TrainStep:
     def _step(self, batch: Any) -> tuple[Tensor, Tensor]:
         features, labels, weights = batch
         # Every replica divides by the weight of the whole batch, so that sums are means.
-        totals = tf.distribute.get_replica_context().all_reduce(
-            tf.distribute.ReduceOp.SUM,
+        totals = _sum_of_replicas(
             tf.stack([tf.reduce_sum(weights[task.name]) for task in self._tasks]))
-        with tf.GradientTape() as tape:
+        with tf.GradientTape(persistent=self.balancer.needs_gradients) as tape:
             logits = self._model(features, training=True)
-            losses = tf.stack([
+            losses = [
                 weighted_mean(LOSSES[task.kind](labels[task.name], logits[task.name]),
                               weights[task.name], total)
-                for task, total in zip(self._tasks, tf.unstack(totals))])
-            loss = tf.reduce_sum(losses * tf.constant([task.weight for task in self._tasks]))
-        self._optimizer.apply(tape.gradient(loss, self._optimizer.targets))
-        return losses, tf.size(weights[self._tasks[0].name], tf.int64)
+                for task, total in zip(self._tasks, tf.unstack(totals))]
+        self._optimizer.apply(self._gradients(tape, losses))
+        return tf.stack(losses), tf.size(weights[self._tasks[0].name], tf.int64)
+
+    def _gradients(self, tape: tf.GradientTape, losses: list[Tensor]) -> list[Any]:
+        """Of the weighted losses, one per target of the optimiser."""
+        targets = self._optimizer.targets
+        everywhere = _sum_of_replicas(tf.stack(losses))
+        if not self.balancer.needs_gradients:
+            weights, _ = self.balancer(everywhere)
+            return tape.gradient(losses, targets, output_gradients=tf.unstack(weights))
+        own, shared = self.balancer(everywhere, self._gram(tape, losses))
+        weighted = [tape.gradient(losses, targets, output_gradients=tf.unstack(weights))
+                    for weights in (shared, own)]
+        of_tasks = {id(table_variable(weight)) for weight in self._model.task_weights}
+        return [mine if id(target) in of_tasks else ours
+                for target, ours, mine in zip(targets, *weighted)]
+
+    def _gram(self, tape: tf.GradientTape, losses: list[Tensor]) -> Tensor:
+        """Scalar products of the tasks' gradients on the shared dense weights. [K, K]"""
+        shared = [table_variable(weight) for weight in self._model.shared_weights]
+        gradients = _sum_of_replicas(tf.stack([
+            tf.concat([tf.reshape(g, [-1]) for g in tape.gradient(
+                loss, shared, unconnected_gradients=tf.UnconnectedGradients.ZERO)], 0)
+            for loss in losses]))  # [K, P]
+        return tf.matmul(gradients, gradients, transpose_b=True)
+
+
+def _sum_of_replicas(value: Tensor) -> Tensor:
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, value)

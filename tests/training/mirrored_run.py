@@ -14,6 +14,7 @@ tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0],
     [tf.config.LogicalDeviceConfiguration()] * replicas)
 
+from dtrn_tf.balancing import GradientMethod, TaskBalancer, make_loss_weighting  # noqa: E402
 from dtrn_tf.data.preprocessing import Preprocessing  # noqa: E402
 from dtrn_tf.data.reader import list_shards, read_records  # noqa: E402
 from dtrn_tf.layers import MMoE, TaskInterest, TaskRefinement  # noqa: E402
@@ -34,7 +35,9 @@ with strategy.scope():
     optimizer = PairedOptimizer(
         make_row_optimizer(sys.argv[3], 0.05, 0.1), make_optimizer("adam", 0.01),
         model.embedding_tables, model.dense_weights)
-step = TrainStep(model, optimizer, schema, strategy)
+    balancer = None if sys.argv[4] == "none" else TaskBalancer(
+        [1.0] * 4, make_loss_weighting("gradnorm", 4), GradientMethod(sys.argv[4], 4))
+step = TrainStep(model, optimizer, schema, strategy, balancer)
 losses, rows = step.run(iter(dataset), 6)
 weights = np.concatenate([np.ravel(w) for w in model.get_weights()]).astype(float)
 print(json.dumps({"replicas": strategy.num_replicas_in_sync, "losses": losses.numpy().tolist(),
