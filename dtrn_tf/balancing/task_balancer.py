@@ -59,7 +59,7 @@ class TaskBalancer(tf.Module):
         norms = None if gram is None else tf.sqrt(tf.linalg.diag_part(gram))
         own = self._task_weights * self._loss_weighting(losses, norms)
         shared = own
-        if gram is not None:
+        if gram is not None and norms is not None:
             self.cosines.assign(tf.math.divide_no_nan(gram, norms[:, tf.newaxis] * norms))
             if self._gradient_method is not None:
                 shared = own * self._gradient_method(gram * own[:, tf.newaxis] * own)
