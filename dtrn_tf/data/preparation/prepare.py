@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dtrn_tf.data.examples import encode_example
+from dtrn_tf.data.preparation.leakage import check_leakage
 from dtrn_tf.data.preparation.prepare_spec import PrepareSpec
 from dtrn_tf.data.preparation.record_schema import record_schema, with_sizes
 from dtrn_tf.data.preparation.record_writer import RecordWriter, new_directory
@@ -67,7 +68,9 @@ def prepare(
                 if schema is None or tally is None:
                     schema = record_schema(spec, rows, layout)
                     tally = Tally(schema, _min_counts(spec))
-                for split, index in split_rows(rows, spec).items():
+                splits = split_rows(rows, spec)
+                check_leakage(rows, splits, schema)
+                for split, index in splits.items():
                     part = _shuffled_records(rows, index, schema, max_candidates, rng)
                     tally.add(split, part)
                     for row in part.records():
@@ -83,7 +86,7 @@ def prepare(
 def _shuffled_records(rows: Rows, index: np.ndarray, schema: Schema, max_candidates: int,
                       rng: np.random.Generator) -> Rows:
     """The records of some impressions in random order."""
-    if rows.first_impressions is None:
+    if rows.first_impressions is None or schema.layout == "impression":
         return rows.take(rng.permutation(index))
     candidates = records_of_requests(index, rows.first_impressions, max_candidates)
     shuffled = candidates.take(rng.permutation(len(candidates.lengths)))

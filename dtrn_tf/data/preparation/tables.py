@@ -25,12 +25,15 @@ class Tables:
         users: One row per user; may be None.
         items: One row per item; may be None.
         prehistory: One row per user, see `prepare_spec.Prehistory`; may be None.
+        item_days: How often each item stands on each local day in the whole log, see
+            `negatives.count_item_days`; to sample negatives.
     """
 
     interactions: pd.DataFrame
     users: pd.DataFrame | None = None
     items: pd.DataFrame | None = None
     prehistory: pd.DataFrame | None = None
+    item_days: pd.DataFrame | None = None
 
 
 def load_tables(spec: PrepareSpec, directory: str) -> Tables:
@@ -107,7 +110,7 @@ def _read_columns(path: str, columns: list[str]) -> pa.Table:
 def merge_duplicates(tables: Tables, spec: PrepareSpec) -> Tables:
     """Merges log rows of the same user, item and time: the maximum of feedback, else the first."""
     log = tables.interactions
-    keys = list(spec.columns.keys)
+    keys = list(spec.key_columns)
     if not log.duplicated(keys).any():
         return tables
     rules = {c: "max" if c in spec.feedback_columns else "first" for c in log if c not in keys}
