@@ -1,3 +1,4 @@
+import dataclasses
 import os
 import pathlib
 
@@ -22,7 +23,9 @@ def spec():
 
 
 def rows_of(spec, directory):
-    return build_rows(merge_duplicates(load_kuairand(spec, directory), spec), spec)
+    tables = load_kuairand(spec, directory).read()
+    merged = merge_duplicates(tables.interactions, spec)
+    return build_rows(dataclasses.replace(tables, interactions=merged), spec)
 
 
 def records_of(spec, directory):

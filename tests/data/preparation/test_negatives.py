@@ -4,11 +4,15 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
+from test_preparation import records
 
-from dtrn_tf.data.preparation.negatives import count_item_days, merge_item_days, sample_items
+from dtrn_tf.data.preparation.negatives import (
+    ItemDays, count_item_days, merge_item_days, sample_items,
+)
+from dtrn_tf.data.preparation.prepare import prepare
 from dtrn_tf.data.preparation.prepare_spec import Negatives, PrepareSpec
 from dtrn_tf.data.preparation.rows import build_rows
+from dtrn_tf.data.preparation.source import source_of
 from dtrn_tf.data.preparation.tables import Tables
 from dtrn_tf.errors import DataError, SchemaError
 
@@ -219,3 +223,27 @@ def test_ids_of_another_type():
 def test_mistakes_are_named(path, to, message):
     with pytest.raises(SchemaError, match=message):
         PrepareSpec.from_dict(changed(*path, to=to))
+
+
+@pytest.mark.parametrize("num_shards", [1, 3])
+def test_prepare_counts_the_whole_log(tmp_path, num_shards):
+    log = random_log()
+    spec = PrepareSpec.from_dict(changed("negatives", to={"per_positive": 3, "seed": 5}))
+    items = pd.DataFrame({"item": np.arange(200), "brand": "b"})
+    prepare(spec, source_of(Tables(interactions=log, items=items)), str(tmp_path / "data"),
+            num_shards=num_shards)
+    found = sorted((r["user"][0], r["device"][0].decode(), r["item"][0], r["see"][0])
+                   for r in records(tmp_path / "data"))
+    expected = sorted((r["user"], r["device"], r["item"], r["see"])
+                      for r in rows_of(log, spec, log))
+    assert found == expected
+
+
+def test_many_parts_are_merged():
+    log, counted = random_log(), ItemDays(SPEC)
+    for begin in range(0, len(log), 3):
+        counted.add(log[begin:begin + 3])
+    assert counted.counts().equals(count_item_days(log, SPEC))
+    without = ItemDays(PrepareSpec.from_dict({k: v for k, v in CONFIG.items() if k != "negatives"}))
+    without.add(log)
+    assert without.counts() is None

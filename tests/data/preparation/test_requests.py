@@ -9,6 +9,7 @@ from dtrn_tf.data.preparation.prepare import prepare
 from dtrn_tf.data.preparation.requests import (
     first_by_id, first_by_window, records_of_requests,
 )
+from dtrn_tf.data.preparation.source import source_of
 from dtrn_tf.data.preprocessing import Preprocessing
 from dtrn_tf.data.reader import check_shards, list_shards, read_records
 from dtrn_tf.data.statistics import load_statistics
@@ -31,7 +32,7 @@ LOG["time"] += FIRST
 
 
 def _prepare(spec, target, log=LOG, **arguments):
-    prepare(spec, [tables(interactions=log)], str(target), num_shards=1,
+    prepare(spec, source_of(tables(interactions=log)), str(target), num_shards=1,
             **{"layout": "request", **arguments})
     return {split: sorted(records(target, split), key=lambda r: (r["user"], r["item"]))
             for split in ("train", "valid", "test")}
@@ -201,13 +202,6 @@ def test_an_impression_without_request_id(tmp_path):
     with pytest.raises(DataError, match="column 'request' of table `interactions` should have an "
                                         "id in every row. Received: 1 rows without"):
         _prepare(BY_ID, tmp_path / "data", log)
-
-
-def test_more_shards_than_records_is_an_error(tmp_path):
-    with pytest.raises(DataError, match="--num_shards should be at most the records of every "
-                                        "split. Received: 3 for {'train': 5, 'valid': 1"):
-        prepare(BY_WINDOW, [tables(interactions=LOG)], str(tmp_path / "data"), num_shards=3,
-                layout="request")
 
 
 def loop_by_window(users, times, window):
