@@ -4,6 +4,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from test_preparation import records
 
 from dtrn_tf.data.preparation.negatives import (
