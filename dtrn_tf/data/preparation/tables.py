@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -18,12 +18,15 @@ class Tables:
         users: One row per user; may be None.
         items: One row per item; may be None.
         prehistory: One row per user, see `prepare_spec.Prehistory`; may be None.
+        item_days: How often each item stands on each local day in the whole log, see
+            `negatives.count_item_days`; to sample negatives.
     """
 
     interactions: pd.DataFrame
     users: pd.DataFrame | None = None
     items: pd.DataFrame | None = None
     prehistory: pd.DataFrame | None = None
+    item_days: pd.DataFrame | None = None
 
 
 def needed_columns(spec: PrepareSpec, table: str) -> tuple[str, ...]:
@@ -37,22 +40,22 @@ def needed_columns(spec: PrepareSpec, table: str) -> tuple[str, ...]:
     return (spec.columns.user, *known.lists.values(), *known.counts.values(), *last_time)
 
 
-def merge_duplicates(log: pd.DataFrame, spec: PrepareSpec) -> pd.DataFrame:
+def merge_duplicates(tables: Tables, spec: PrepareSpec) -> Tables:
     """Merges log rows of the same user, item and time: the maximum of feedback, else the first.
 
-    The first in the order of the other columns' values, so that the order of the rows in the log
-    changes nothing.
+    The first in the order of the other columns' values: the order of the log changes nothing.
     """
-    keys = list(spec.columns.keys)
+    log = tables.interactions
+    keys = list(spec.key_columns)
     doubled = log.duplicated(keys, keep=False)
     if not doubled.any():
-        return log
+        return tables
     others = [c for c in log if c not in keys and c not in spec.feedback_columns]
-    ordered = log[doubled].sort_values([*others], kind="stable", key=_sortable) if others else log[
-        doubled]
+    ordered = log[doubled].sort_values(others or keys, kind="stable", key=_sortable)
     rules = {c: "max" if c in spec.feedback_columns else "first" for c in log if c not in keys}
     merged = ordered.groupby(keys, as_index=False, sort=False, dropna=False).agg(rules)
-    return pd.concat([log[~doubled], merged[list(log.columns)]], ignore_index=True)
+    return replace(tables, interactions=pd.concat([log[~doubled], merged[list(log.columns)]],
+                                                  ignore_index=True))
 
 
 def _sortable(column: pd.Series) -> pd.Series:
