@@ -7,10 +7,12 @@ import tempfile
 from collections.abc import Callable
 from typing import Any
 
-from dtrn_tf.data.preparation.negatives import ItemDays
-from dtrn_tf.data.preparation.partitions import PartitionedTable, partition_of_rows
+import pandas as pd
+
+from dtrn_tf.data.preparation.negatives import merge_item_days
+from dtrn_tf.data.preparation.partitions import PartitionedTable
 from dtrn_tf.data.preparation.shard import Job, prepare_shard
-from dtrn_tf.data.preparation.source import Source, read_parts
+from dtrn_tf.data.preparation.source import Source, read_batches, read_parts
 from dtrn_tf.data.preparation.tables import Tables
 from dtrn_tf.data.preparation.tally import Tally
 
@@ -31,24 +33,28 @@ def run_locally(
     Raises:
         DataError: A file cannot be read, or does not fit the spec.
     """
-    parts = source.parts()
-    items = read_parts(parts.pop("items")) if "items" in parts else None
+    items = read_parts(source.items) if source.items else None
     tally = job.tally()
-    item_days = ItemDays(job.spec)
     with tempfile.TemporaryDirectory(prefix="partitions-", dir=directory) as temporary:
         stores = {table: PartitionedTable(os.path.join(temporary, table), head, job.num_shards)
                   for table, head in source.heads().items() if table != "items"}
-        for table, found in parts.items():
-            for part in found:
-                for frame in part():
-                    stores[table].add(frame, partition_of_rows(
-                        frame, table, job.spec.columns.user, job.num_shards, job.seed))
-                    if table == "interactions":
-                        item_days.add(frame)
-                        progress("read", len(frame))
+        item_days = _fill(stores, source, job, progress)
         for shard in range(job.num_shards):
             tables = Tables(**{table: store.pop(shard) for table, store in stores.items()},
-                            items=items, item_days=item_days.counts())
+                            items=items, item_days=item_days)
             tally.merge(prepare_shard(tables, job, shard, directory))
             progress("write", len(tables.interactions))
     return tally
+
+
+def _fill(stores: dict[str, PartitionedTable], source: Source, job: Job,
+          progress: Progress) -> pd.DataFrame | None:
+    """Reads all tables of users into their partitions and counts what needs the whole log."""
+    item_days = []
+    for table, store in stores.items():
+        for frame in read_batches(source.parts()[table]):
+            store.add(frame, job.shards_of_rows(table, frame))
+            if table == "interactions":
+                item_days += job.item_days(frame)
+                progress("read", len(frame))
+    return merge_item_days(item_days) if item_days else None

@@ -80,8 +80,6 @@ def _from_events(log: Log, spec: PrepareSpec) -> Log:
 
 def _with_negatives(log: Log, item_days: pd.DataFrame | None, spec: PrepareSpec) -> Log:
     assert spec.negatives is not None
-    if log.table.empty:
-        return log
     if item_days is None:
         raise DataError("`item_days` of the tables should be counted in the whole log, to sample "
                         "negatives. Received: none. Count them with `count_item_days`.")

@@ -41,31 +41,6 @@ def merge_item_days(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(list(parts)).groupby(_KEYS, as_index=False)["count"].sum()
 
 
-class ItemDays:
-    """Counts items per local day while a log is read, if negatives are to be sampled.
-
-    Args:
-        spec: Says whether, and names the columns.
-    """
-
-    def __init__(self, spec: PrepareSpec) -> None:
-        self._spec = spec
-        self._parts: list[pd.DataFrame] = []
-
-    def add(self, interactions: pd.DataFrame) -> None:
-        """Counts some rows of the log."""
-        if self._spec.negatives is not None:
-            self._parts.append(count_item_days(interactions, self._spec))
-        # Seldom, so that each row is merged a few times only.
-        if len(self._parts) > 16:
-            self._parts = [merge_item_days(self._parts)]
-
-    def counts(self) -> pd.DataFrame | None:
-        """What `merge_item_days` gives of all rows; None without negatives."""
-        self._parts = [merge_item_days(self._parts)] if self._parts else []
-        return self._parts[0] if self._parts else None
-
-
 def sample_items(
     users: np.ndarray,
     items: np.ndarray,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dtrn_tf.data.preparation.local_runner import run_locally
+from dtrn_tf.data.preparation.negatives import count_item_days
 from dtrn_tf.data.preparation.prepare_spec import PrepareSpec
 from dtrn_tf.data.preparation.record_schema import record_schema, with_sizes
 from dtrn_tf.data.preparation.record_writer import new_directory
@@ -61,12 +62,19 @@ def prepare(
     if layout == "request":
         check_requests_are_told(spec)
     with new_directory(data_dir, overwrite, marker="schema.yaml") as directory:
-        # No rows are needed to know their types.
-        schema = record_schema(spec, build_rows(Tables(**source.heads()), spec, layout), layout)
+        schema = _schema(spec, source, layout)
         job = Job(spec=spec, schema=schema, gzip=gzip, max_candidates=max_candidates, seed=seed,
                   num_shards=num_shards or -(-source.num_rows // _ROWS_PER_SHARD) or 1,
                   distinct=source.distinct)
         return _finish(directory, schema, run(source, job, directory))
+
+
+def _schema(spec: PrepareSpec, source: Source, layout: str) -> Schema:
+    """The schema of the records; no rows are needed to know their types."""
+    heads = source.heads()
+    item_days = count_item_days(heads["interactions"], spec) if spec.negatives else None
+    rows = build_rows(Tables(**heads, item_days=item_days), spec, layout)
+    return record_schema(spec, rows, layout)
 
 
 def _finish(directory: str, schema: Schema, tally: Tally) -> dict[str, Any]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from dtrn_tf.data.preparation.encoding import encode_rows
 from dtrn_tf.data.preparation.leakage import check_leakage
+from dtrn_tf.data.preparation.negatives import count_item_days
+from dtrn_tf.data.preparation.partitions import partition_of_rows
 from dtrn_tf.data.preparation.prepare_spec import PrepareSpec
 from dtrn_tf.data.preparation.record_writer import shard_path, write_records
 from dtrn_tf.data.preparation.requests import records_of_requests
@@ -45,6 +48,20 @@ class Job:
         """Nothing counted yet."""
         return Tally(self.schema, self.spec)
 
+    def shards_of_rows(self, table: str, rows: pd.DataFrame) -> np.ndarray:
+        """The shard of every row of a table with users.
+
+        Raises:
+            DataError: A row has no user.
+        """
+        return partition_of_rows(rows, table, self.spec.columns.user, self.num_shards, self.seed)
+
+    def item_days(self, interactions: pd.DataFrame) -> list[pd.DataFrame]:
+        """What is to be counted in the whole log before rows are built; nothing for most specs."""
+        if self.spec.negatives is None or interactions.empty:
+            return []
+        return [count_item_days(interactions, self.spec)]
+
 
 def prepare_shard(tables: Tables, job: Job, shard: int, directory: str) -> Tally:
     """Writes the records of a shard's users and counts them.
@@ -58,10 +75,10 @@ def prepare_shard(tables: Tables, job: Job, shard: int, directory: str) -> Tally
         directory: Gets SPLIT/part-00000-of-00004.tfrecord[.gz].
 
     Raises:
-        DataError: A table does not fit the spec, or the rows know what they must not.
+        DataError: A table does not fit the spec.
     """
     if not job.distinct:
-        tables = replace(tables, interactions=merge_duplicates(tables.interactions, job.spec))
+        tables = merge_duplicates(tables, job.spec)
     rows = build_rows(tables, job.spec, job.schema.layout)
     rng = np.random.default_rng([job.seed, shard])
     tally = job.tally()
@@ -77,9 +94,8 @@ def prepare_shard(tables: Tables, job: Job, shard: int, directory: str) -> Tally
 
 def _shuffled_records(rows: Rows, index: np.ndarray, job: Job, rng: np.random.Generator) -> Rows:
     """The records of some impressions in random order."""
-    if job.schema.layout == "impression":
+    if rows.first_impressions is None or job.schema.layout == "impression":
         return rows.take(rng.permutation(index))
-    assert rows.first_impressions is not None
     candidates = records_of_requests(index, rows.first_impressions, job.max_candidates)
     shuffled = candidates.take(rng.permutation(len(candidates.lengths)))
     return rows.requests(shuffled, job.schema.candidate_lists)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import pandas as pd
 
@@ -42,8 +42,8 @@ class Source:
 
     def parts(self) -> dict[str, tuple[Part, ...]]:
         """The parts of every table that there is."""
-        parts = {table.name: getattr(self, table.name) for table in fields(Tables)
-                 if hasattr(self, table.name)}
+        parts = {"interactions": self.interactions, "users": self.users, "items": self.items,
+                 "prehistory": self.prehistory}
         return {table: found for table, found in parts.items() if found}
 
     def read(self) -> Tables:
@@ -73,6 +73,11 @@ def source_of(tables: Tables) -> Source:
                   num_rows=len(tables.interactions))
 
 
+def read_batches(parts: Iterable[Part]) -> Iterator[pd.DataFrame]:
+    """A table batch by batch."""
+    return (frame for part in parts for frame in part())
+
+
 def read_parts(parts: Iterable[Part]) -> pd.DataFrame:
-    """All rows of a table's parts."""
-    return pd.concat([frame for part in parts for frame in part()], ignore_index=True)
+    """A table as a whole."""
+    return pd.concat(read_batches(parts), ignore_index=True)

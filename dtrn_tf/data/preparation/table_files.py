@@ -112,6 +112,7 @@ def load_tables(spec: PrepareSpec, directory: str) -> Source:
     if "interactions" not in spec.tables:
         raise DataError("`tables` of the prepare spec should name the file of `interactions` for "
                         f"source 'tables'. Received: {sorted(spec.tables)}.")
+
     def parts(table: str) -> tuple[FilePart, ...]:
         file = spec.tables.get(table)
         return () if file is None else file_parts(os.path.join(directory, file),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -40,22 +40,22 @@ def needed_columns(spec: PrepareSpec, table: str) -> tuple[str, ...]:
     return (spec.columns.user, *known.lists.values(), *known.counts.values(), *last_time)
 
 
-def merge_duplicates(log: pd.DataFrame, spec: PrepareSpec) -> pd.DataFrame:
+def merge_duplicates(tables: Tables, spec: PrepareSpec) -> Tables:
     """Merges log rows of the same user, item and time: the maximum of feedback, else the first.
 
-    The first in the order of the other columns' values, so that the order of the rows in the log
-    changes nothing.
+    The first in the order of the other columns' values: the order of the log changes nothing.
     """
+    log = tables.interactions
     keys = list(spec.key_columns)
     doubled = log.duplicated(keys, keep=False)
     if not doubled.any():
-        return log
+        return tables
     others = [c for c in log if c not in keys and c not in spec.feedback_columns]
-    ordered = log[doubled].sort_values([*others], kind="stable", key=_sortable) if others else log[
-        doubled]
+    ordered = log[doubled].sort_values(others or keys, kind="stable", key=_sortable)
     rules = {c: "max" if c in spec.feedback_columns else "first" for c in log if c not in keys}
     merged = ordered.groupby(keys, as_index=False, sort=False, dropna=False).agg(rules)
-    return pd.concat([log[~doubled], merged[list(log.columns)]], ignore_index=True)
+    return replace(tables, interactions=pd.concat([log[~doubled], merged[list(log.columns)]],
+                                                  ignore_index=True))
 
 
 def _sortable(column: pd.Series) -> pd.Series:

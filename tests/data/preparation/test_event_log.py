@@ -131,7 +131,7 @@ def test_types_may_be_numbers():
 
 def test_only_whole_duplicates_are_merged():
     twice = pd.concat([LOG, LOG[3:8].assign(device="z")])
-    merged = merge_duplicates(twice, SPEC)
+    merged = merge_duplicates(Tables(interactions=twice), SPEC).interactions
     assert len(merged) == len(LOG) and set(merged["device"]) == set(LOG["device"])
 
 

@@ -1,4 +1,3 @@
-import dataclasses
 import os
 import pathlib
 
@@ -23,9 +22,7 @@ def spec():
 
 
 def rows_of(spec, directory):
-    tables = load_kuairand(spec, directory).read()
-    merged = merge_duplicates(tables.interactions, spec)
-    return build_rows(dataclasses.replace(tables, interactions=merged), spec)
+    return build_rows(merge_duplicates(load_kuairand(spec, directory).read(), spec), spec)
 
 
 def records_of(spec, directory):

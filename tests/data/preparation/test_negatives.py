@@ -7,9 +7,7 @@ import pytest
 import yaml
 from test_preparation import records
 
-from dtrn_tf.data.preparation.negatives import (
-    ItemDays, count_item_days, merge_item_days, sample_items,
-)
+from dtrn_tf.data.preparation.negatives import count_item_days, merge_item_days, sample_items
 from dtrn_tf.data.preparation.prepare import prepare
 from dtrn_tf.data.preparation.prepare_spec import Negatives, PrepareSpec
 from dtrn_tf.data.preparation.rows import build_rows
@@ -238,13 +236,3 @@ def test_prepare_counts_the_whole_log(tmp_path, num_shards):
     expected = sorted((r["user"], r["device"], r["item"], r["see"])
                       for r in rows_of(log, spec, log))
     assert found == expected
-
-
-def test_many_parts_are_merged():
-    log, counted = random_log(), ItemDays(SPEC)
-    for begin in range(0, len(log), 3):
-        counted.add(log[begin:begin + 3])
-    assert counted.counts().equals(count_item_days(log, SPEC))
-    without = ItemDays(PrepareSpec.from_dict({k: v for k, v in CONFIG.items() if k != "negatives"}))
-    without.add(log)
-    assert without.counts() is None
