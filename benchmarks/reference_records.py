@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from benchmarks.reference_point import ReferencePoint, make_batch, make_schema
 from dtrn_tf.data.examples import encode_example
-from dtrn_tf.data.preparation.record_writer import RecordWriter
+from dtrn_tf.data.preparation.record_writer import shard_path, write_records
 from dtrn_tf.data.statistics import Moments, Statistics, save_statistics
 from dtrn_tf.data.vocabulary import write_vocabulary
 from dtrn_tf.schema import NUM_RESERVED_IDS, Schema
@@ -62,14 +62,14 @@ def write_reference_records(
     save_statistics(
         Statistics(numeric={f.name: Moments(0.0, 1.0) for f in schema.numeric_features}),
         os.path.join(directory, "statistics.json"))
-    with (RecordWriter(directory, ["plain"], _SHARDS, gzip=False) as plain,
-          RecordWriter(directory, ["gzip"], _SHARDS, gzip=True) as compressed):
-        for seed in tqdm(range(num_batches), desc=f"writing {schema.layout}s", unit=" batches",
-                         leave=False):
-            for row in _rows(schema, point, seed, candidates):
-                record = encode_example(row, schema)
-                plain.write("plain", record)
-                compressed.write("gzip", record)
+    batches = tqdm(range(num_batches), desc=f"making {schema.layout}s", unit=" batches",
+                   leave=False)
+    records = [encode_example(row, schema) for seed in batches
+               for row in _rows(schema, point, seed, candidates)]
+    for split, gzip in (("plain", False), ("gzip", True)):
+        for shard in range(_SHARDS):
+            write_records(shard_path(os.path.join(directory, split), shard, _SHARDS, gzip),
+                          records[shard::_SHARDS])
     return schema
 
 

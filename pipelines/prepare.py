@@ -8,11 +8,15 @@ from absl import flags
 from tqdm import tqdm
 
 from dtrn_tf import program  # First: it quietens TensorFlow's start.
+from dtrn_tf.data.preparation.local_runner import run_locally
 from dtrn_tf.data.preparation.prepare import prepare
 from dtrn_tf.data.preparation.prepare_spec import load_prepare_spec
 from dtrn_tf.data.preparation.record_writer import check_target
 from dtrn_tf.data.preparation.requests import check_requests_are_told
+from dtrn_tf.data.preparation.shard import Job
+from dtrn_tf.data.preparation.source import Source
 from dtrn_tf.data.preparation.sources import open_source
+from dtrn_tf.data.preparation.tally import Tally
 from dtrn_tf.schema import LAYOUTS
 from dtrn_tf.text_table import text_table
 
@@ -21,7 +25,9 @@ _SPEC = flags.DEFINE_string("spec", None, "YAML file that says what to make of w
 _SOURCE_DIR = flags.DEFINE_string("source_dir", None, "Directory with the tables; not for the "
                                   "synthetic world.")
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Directory to make.", required=True)
-_NUM_SHARDS = flags.DEFINE_integer("num_shards", 4, "Files per split.", lower_bound=1)
+_NUM_SHARDS = flags.DEFINE_integer("num_shards", None, "Files per split, each with the records of "
+                                   "some users, which are in memory at a time; by default one for "
+                                   "250,000 rows of the log.", lower_bound=1)
 _GZIP = flags.DEFINE_boolean("gzip", False, "Compress the files.")
 _LAYOUT = flags.DEFINE_enum("layout", "impression", LAYOUTS, "What one record is: an impression, "
                             "or a request: the user side once, with all candidates.")
@@ -32,8 +38,6 @@ _SEED = flags.DEFINE_integer("seed", 0, "Of the order of records and of the synt
 _OVERWRITE = flags.DEFINE_boolean("overwrite", False, "Replace --data_dir if it exists.")
 _NUM_USERS = flags.DEFINE_integer("num_users", 0, "Users of the synthetic world; 0 for as many "
                                   "as the spec says.", lower_bound=0)
-_USERS_PER_CHUNK = flags.DEFINE_integer("users_per_chunk", 4096, "Users whose records are held in "
-                                        "memory and shuffled at a time.", lower_bound=1)
 
 
 def main() -> None:
@@ -43,15 +47,20 @@ def main() -> None:
     if _LAYOUT.value == "request":
         check_requests_are_told(spec)
     source = open_source(spec, _SOURCE_DIR.value, seed=_SEED.value,
-                         num_users=_NUM_USERS.value or None,
-                         users_per_chunk=_USERS_PER_CHUNK.value)
-    with tqdm(total=source.num_users, unit=" users", desc="prepare") as bar:
-        summary = prepare(spec, source.chunks, _DATA_DIR.value, num_shards=_NUM_SHARDS.value,
-                          gzip=_GZIP.value, layout=_LAYOUT.value,
-                          max_candidates=_MAX_CANDIDATES.value, seed=_SEED.value,
-                          overwrite=_OVERWRITE.value, progress=bar.update)
+                         num_users=_NUM_USERS.value or None)
+    summary = prepare(spec, source, _DATA_DIR.value, num_shards=_NUM_SHARDS.value,
+                      gzip=_GZIP.value, layout=_LAYOUT.value,
+                      max_candidates=_MAX_CANDIDATES.value, seed=_SEED.value,
+                      overwrite=_OVERWRITE.value, run=_run_with_bars)
     print(summary_table(summary))
     print(f"written: {_DATA_DIR.value}")
+
+
+def _run_with_bars(source: Source, job: Job, directory: str) -> Tally:
+    with (tqdm(desc="read", unit=" rows", unit_scale=True) as read,
+          tqdm(desc="write", unit=" rows", unit_scale=True) as write):
+        bars = {"read": read, "write": write}
+        return run_locally(source, job, directory, lambda step, rows: bars[step].update(rows))
 
 
 def summary_table(summary: dict[str, Any]) -> str:

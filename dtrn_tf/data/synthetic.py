@@ -11,7 +11,7 @@ import pandas as pd
 
 from dtrn_tf import checks
 from dtrn_tf.data.preparation.prepare_spec import PrepareSpec
-from dtrn_tf.data.preparation.tables import Tables
+from dtrn_tf.data.preparation.source import Part, Source
 from dtrn_tf.errors import SchemaError
 
 BEHAVIORS = ("clicked", "liked", "bought")
@@ -29,7 +29,7 @@ _BIAS = np.array([-0.6, -1.8, -2.4])
 _NUM_SEGMENTS = 5
 _FIRST_SECOND = 1_704_067_200  # 2024-01-01 UTC
 _DAY = 86_400
-# Users are simulated in blocks with a random stream of their own, whatever the size of a chunk.
+# Users are simulated in blocks with a random stream of their own.
 _BLOCK = 512
 
 
@@ -60,8 +60,7 @@ class SyntheticWorld:
         seed: Equal seeds give equal worlds.
 
     >>> world = SyntheticWorld(num_users=7, seed=3)
-    >>> log = next(world.chunks(users_per_chunk=100)).interactions
-    >>> log.columns.tolist()[:6]
+    >>> world.block("interactions", first=0).columns.tolist()[:6]
     ['user_id', 'item_id', 'time', 'clicked', 'liked', 'bought']
     """
 
@@ -125,34 +124,36 @@ class SyntheticWorld:
                   + _LIKENESS_SCALE * np.einsum("bkt,kt->bk", likeness, LIKENESS))
         return 1.0 / (1.0 + np.exp(-logits))
 
-    def chunks(self, users_per_chunk: int) -> Iterator[Tables]:
-        """The log, some users at a time; the same log for any chunk size.
+    def source(self) -> Source:
+        """The log, block by block.
 
         Tables: interactions (user_id, item_id, time in s, clicked, liked, bought, the true
         probabilities p_click, p_like, p_buy, and request_id), users (segment), items (category),
         prehistory (clicked, liked, bought: lists of items).
         """
-        blocks_per_chunk = max(1, users_per_chunk // _BLOCK)
-        firsts = range(0, self.num_users, _BLOCK)
-        for start in range(0, len(firsts), blocks_per_chunk):
-            blocks = [self._block(first) for first in firsts[start:start + blocks_per_chunk]]
-            yield Tables(
-                interactions=pd.concat([b.interactions for b in blocks], ignore_index=True),
-                users=pd.concat([b.users for b in blocks], ignore_index=True),
-                prehistory=pd.concat([b.prehistory for b in blocks], ignore_index=True),
-                items=self.items)
+        def blocks(table: str) -> tuple[Part, ...]:
+            return tuple(_Block(world=self, table=table, first=first)
+                         for first in range(0, self.num_users, _BLOCK))
 
-    def _block(self, first: int) -> Tables:
+        return Source(interactions=blocks("interactions"), users=blocks("users"),
+                      items=blocks("items")[:1], prehistory=blocks("prehistory"),
+                      num_rows=self.num_users * self.mean_impressions, distinct=True)
+
+    def block(self, table: str, first: int) -> pd.DataFrame:
+        """One table of the block of users that begins with the user `first`."""
+        if table == "items":
+            return self.items
         rng = self._rng(3, first)
         users = np.arange(first, min(first + _BLOCK, self.num_users))
         segments = rng.integers(_NUM_SEGMENTS, size=len(users))
+        if table == "users":
+            return pd.DataFrame({"user_id": users, "segment": segments})
         histories = self._initial_histories(rng, len(users))
-        prehistory = pd.DataFrame({"user_id": users} | {
+        if table == "interactions":
+            return self._simulate(rng, users, segments, histories)
+        return pd.DataFrame({"user_id": users} | {
             behavior: [[int(i) for i in items if i >= 0] for items in histories[:, t]]
             for t, behavior in enumerate(BEHAVIORS)})
-        return Tables(interactions=self._simulate(rng, users, segments, histories),
-                      users=pd.DataFrame({"user_id": users, "segment": segments}),
-                      prehistory=prehistory)
 
     def _initial_histories(self, rng: np.random.Generator, num_users: int) -> np.ndarray:
         """[B, T, L] item ids drawn from the users' tastes, newest last, -1 before the oldest."""
@@ -208,6 +209,18 @@ class SyntheticWorld:
 
     def _rng(self, *stream: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, *stream])
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Block:
+    """A part of a table of the world; it is simulated where it is called."""
+
+    world: SyntheticWorld
+    table: str
+    first: int
+
+    def __call__(self) -> Iterator[pd.DataFrame]:
+        yield self.world.block(self.table, self.first)
 
 
 def _append(

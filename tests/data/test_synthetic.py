@@ -1,6 +1,7 @@
 import dataclasses
 import glob
 import os
+import pickle
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,6 @@ from sklearn.metrics import roc_auc_score
 from dtrn_tf.data.preparation.prepare import prepare
 from dtrn_tf.data.preparation.prepare_spec import load_prepare_spec
 from dtrn_tf.data.synthetic import BEHAVIORS, LIKENESS, MEMORY, TASKS, SyntheticWorld, load_world
-from dtrn_tf.data.preparation.tables import Tables
 from dtrn_tf.errors import SchemaError
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -22,11 +22,8 @@ def spec():
     return load_prepare_spec(os.path.join(ROOT, "configs/synthetic/prepare.yaml"))
 
 
-def whole(world, users_per_chunk=10**6):
-    chunks = list(world.chunks(users_per_chunk))
-    return Tables(**{
-        name: pd.concat([getattr(c, name) for c in chunks], ignore_index=True)
-        for name in ("interactions", "users", "prehistory")}, items=chunks[0].items)
+def whole(world):
+    return world.source().read()
 
 
 def read_records(directory):
@@ -39,7 +36,7 @@ def read_records(directory):
 def test_the_probability_can_be_recomputed_from_the_records(spec, tmp_path):
     """The stream goes through the history builder and the writer as real logs do."""
     world = load_world(spec, seed=7, num_users=53)
-    prepare(spec, world.chunks(100), str(tmp_path / "data"))
+    prepare(spec, world.source(), str(tmp_path / "data"))
     items, segments, histories, users = [], [], [], []
     for record in read_records(tmp_path / "data"):
         items += record["item"]
@@ -64,7 +61,7 @@ def test_candidates_of_a_request_see_the_same_history(spec, tmp_path):
     assert set(truth.groupby(["user_id", "request_id"]).time.nunique()) == {1}
     found = {}
     for layout in ("request", "impression"):
-        prepare(spec, world.chunks(100), str(tmp_path / layout), layout=layout)
+        prepare(spec, world.source(), str(tmp_path / layout), layout=layout)
         rows = [(record["user_id"][0], item, record["segment"][0], *(
                     tuple(record[f"{behavior}_item"]) for behavior in BEHAVIORS))
                 for record in read_records(tmp_path / layout) for item in record["item"]]
@@ -95,7 +92,7 @@ def test_probability_by_hand():
 
 def test_best_auc_is_the_auc_of_the_truth(spec, tmp_path):
     world = load_world(spec, seed=3, num_users=701)
-    summary = prepare(spec, world.chunks(10**6), str(tmp_path / "data"))
+    summary = prepare(spec, world.source(), str(tmp_path / "data"))
     log = whole(world).interactions
     test = log[log.time >= pd.Timestamp("2024-01-13").timestamp()]
     assert summary["rows"]["test"] == len(test)
@@ -122,11 +119,15 @@ def test_tasks_conflict():
     assert np.all(opposite <= 0) and np.any(opposite < 0)
 
 
-def test_equal_seeds_give_equal_worlds_for_any_chunk_size():
+def test_equal_seeds_give_equal_worlds():
     world = SyntheticWorld(num_users=1500, seed=11, mean_impressions=3)
-    chunks = list(world.chunks(512))
-    assert [len(c.users) for c in chunks] == [512, 512, 476]
-    pd.testing.assert_frame_equal(whole(world, 512).interactions, whole(world).interactions)
+    parts = {table: [len(next(part())) for part in parts]
+             for table, parts in world.source().parts().items()}
+    assert parts["users"] == parts["prehistory"] == [512, 512, 476]
+    assert len(parts["interactions"]) == 3 and parts["items"] == [500]
+    for again in (world, pickle.loads(pickle.dumps(world))):
+        pd.testing.assert_frame_equal(whole(again).interactions, whole(world).interactions)
+        pd.testing.assert_frame_equal(whole(again).prehistory, whole(world).prehistory)
     other = whole(dataclasses.replace(world, seed=12)).interactions
     assert not whole(world).interactions.equals(other)
 

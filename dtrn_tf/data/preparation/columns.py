@@ -16,6 +16,7 @@ from dtrn_tf.errors import DataError
 MISSING_INTEGER = np.iinfo(np.int64).min
 MISSING_STRING = ""
 _MILLISECONDS = {"s": 1000, "ms": 1}
+_HOUR_MS = 3_600_000
 
 
 def to_ids(column: pd.Series, where: str) -> np.ndarray:
@@ -109,8 +110,21 @@ def local_hours(times_ms: np.ndarray, columns: Columns) -> np.ndarray:
     [5, 6]
     """
     known = times_ms != UNKNOWN_TIME
-    local = np.where(known, times_ms, 0) + round(columns.utc_offset_hours * 3_600_000)
-    return np.where(known, local // 3_600_000 % 24, MISSING_INTEGER)
+    hours = _since_1970(np.where(known, times_ms, 0), columns) // _HOUR_MS
+    return np.where(known, hours % 24, MISSING_INTEGER)
+
+
+def local_days(times_ms: np.ndarray, columns: Columns) -> np.ndarray:
+    """Days from 1970-01-01 to the local day.
+
+    >>> local_days(np.array([0, 57_600_000]), Columns(utc_offset_hours=8)).tolist()
+    [0, 1]
+    """
+    return _since_1970(times_ms, columns) // (24 * _HOUR_MS)
+
+
+def _since_1970(times_ms: np.ndarray, columns: Columns) -> np.ndarray:
+    return times_ms + round(columns.utc_offset_hours * _HOUR_MS)
 
 
 def with_missing(encoded: np.ndarray, feature: Feature) -> np.ndarray:

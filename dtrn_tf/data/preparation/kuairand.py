@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 
 from dtrn_tf.data.preparation.prepare_spec import PrepareSpec
-from dtrn_tf.data.preparation.tables import Tables, read_table
+from dtrn_tf.data.preparation.source import Source
+from dtrn_tf.data.preparation.table_files import FilePart, file_parts, num_rows
 from dtrn_tf.errors import DataError
 
 OFFICIAL_LOGS = ("log_standard_4_08_to_4_21_pure.csv", "log_standard_4_22_to_5_08_pure.csv")
@@ -30,8 +31,8 @@ _PREHISTORY_LISTS = {"exposed": "exposed_seq", "long_view": "long_view_seq", "li
 _LIST_LIMIT = 50
 
 
-def load_kuairand(spec: PrepareSpec, directory: str) -> Tables:
-    """Reads either layout into the same tables.
+def load_kuairand(spec: PrepareSpec, directory: str) -> Source:
+    """Opens either layout as the same tables.
 
     Tables: interactions (user_id, item_id, timestamp in ms, ...), users, items and, if the file
     is there, prehistory (user_id, exposed_seq, long_view_seq, like_seq, and the number of each:
@@ -50,32 +51,36 @@ def load_kuairand(spec: PrepareSpec, directory: str) -> Tables:
                     "`data` directory.")
 
 
-def _load_parquet(spec: PrepareSpec, directory: str) -> Tables:
-    def read(table: str) -> pd.DataFrame:
-        return read_table(os.path.join(directory, f"{table}.parquet"), spec.needed_columns(table))
+def _load_parquet(spec: PrepareSpec, directory: str) -> Source:
+    def parts(table: str) -> tuple[FilePart, ...]:
+        return file_parts(os.path.join(directory, f"{table}.parquet"), spec.needed_columns(table))
 
+    log = parts("interactions")
     path = os.path.join(directory, "prehistory.parquet")
-    return Tables(interactions=read("interactions"), users=read("users"), items=read("items"),
-                  prehistory=_read_prehistory(path) if os.path.exists(path) else None)
+    return Source(interactions=log, users=parts("users"), items=parts("items"),
+                  prehistory=_prehistory_parts(path) if os.path.exists(path) else (),
+                  num_rows=num_rows(log))
 
 
-def _load_official(spec: PrepareSpec, directory: str) -> Tables:
-    def read(file: str, table: str) -> pd.DataFrame:
-        return read_table(os.path.join(directory, file), spec.needed_columns(table),
+def _load_official(spec: PrepareSpec, directory: str) -> Source:
+    def parts(file: str, table: str) -> tuple[FilePart, ...]:
+        return file_parts(os.path.join(directory, file), spec.needed_columns(table),
                           _OFFICIAL_NAMES)
 
-    return Tables(
-        interactions=pd.concat([read(log, "interactions") for log in OFFICIAL_LOGS],
-                               ignore_index=True),
-        users=read(OFFICIAL_USERS, "users"), items=read(OFFICIAL_ITEMS, "items"))
+    log = tuple(part for name in OFFICIAL_LOGS for part in parts(name, "interactions"))
+    return Source(interactions=log, users=parts(OFFICIAL_USERS, "users"),
+                  items=parts(OFFICIAL_ITEMS, "items"), num_rows=num_rows(log))
 
 
-def _read_prehistory(path: str) -> pd.DataFrame:
-    table = read_table(
-        path, ("user_id", "n_exposed_before", "last_timestamp", *_PREHISTORY_LISTS.values()))
-    for behavior, column in _PREHISTORY_LISTS.items():
-        table[f"{behavior}_count"] = _event_counts(table, column)
-    return table
+def _prehistory_parts(path: str) -> tuple[FilePart, ...]:
+    return file_parts(
+        path, ("user_id", "n_exposed_before", "last_timestamp", *_PREHISTORY_LISTS.values()),
+        finish=_with_counts)
+
+
+def _with_counts(table: pd.DataFrame) -> pd.DataFrame:
+    return table.assign(**{f"{behavior}_count": _event_counts(table, column)
+                           for behavior, column in _PREHISTORY_LISTS.items()})
 
 
 def _event_counts(table: pd.DataFrame, column: str) -> np.ndarray:

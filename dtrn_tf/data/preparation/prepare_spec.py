@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dtrn_tf import checks
+from dtrn_tf.data.preparation.event_log import EventLog, EventType, event_types
 from dtrn_tf.errors import SchemaError
 from dtrn_tf.schema import Task
 
@@ -60,12 +61,15 @@ class Splits:
         valid_until: Last day of valid; what comes later is test.
         train_from: Rows of earlier days are history only.
         test_until: Rows of later days are left out.
+        gap_days: Days after train_until and after valid_until whose rows are history only, so that
+            valid and test begin this much later.
     """
 
     train_until: datetime.date
     valid_until: datetime.date
     train_from: datetime.date | None = None
     test_until: datetime.date | None = None
+    gap_days: int = 0
 
     def __post_init__(self) -> None:
         days = [self.train_from, self.train_until, self.valid_until, self.test_until]
@@ -78,6 +82,11 @@ class Splits:
             raise SchemaError("the days of `splits` should be in the order train_from, "
                               "train_until, valid_until, test_until. "
                               f"Received: {[str(day) for day in known]}.")
+        checks.whole_at_least(self.gap_days, 0, "`gap_days`")
+        ends = [self.train_until, *known[known.index(self.valid_until):]]
+        if any((end - begin).days <= self.gap_days for begin, end in zip(ends, ends[1:])):
+            raise SchemaError("valid and test should have days left after `gap_days`. Received: "
+                              f"{self.gap_days} between {[str(day) for day in ends]}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,6 +213,47 @@ class Prehistory:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Negatives:
+    """How many items are drawn against every impression, and from which.
+
+    An item can be drawn for an impression if the log holds it on a strictly earlier local day, and
+    the user was not seen with it until the end of the impression's day. On the first day of the
+    log nothing can be drawn.
+
+    Args:
+        per_positive: Items for each impression, none twice; fewer where so many cannot be found.
+        strategy: `uniform`, or `popularity`: in proportion to count ** exponent, where the count
+            is of the item's rows in the log on strictly earlier days.
+        exponent: For popularity; below 1 it evens out.
+        seed: Equal seeds draw equal items for a user, whatever other users the log holds.
+
+    Raises:
+        SchemaError: A number is out of range, or the strategy is unknown.
+    """
+
+    per_positive: int
+    strategy: str = "uniform"
+    exponent: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        checks.whole_at_least(self.per_positive, 1, "`per_positive`")
+        checks.one_of(self.strategy, ("uniform", "popularity"), "`strategy`")
+        checks.at_least(self.exponent, 0.0, "`exponent`")
+        checks.whole_at_least(self.seed, 0, "`seed`")
+
+    @property
+    def power(self) -> float:
+        """Exponent of the counts: every item once for uniform."""
+        return self.exponent if self.strategy == "popularity" else 0.0
+
+    @property
+    def num_draws(self) -> int:
+        """Draws per impression, among which items that must not be taken are passed over."""
+        return 4 * self.per_positive + 16
+
+
+@dataclass(frozen=True, kw_only=True)
 class PrepareSpec:
     """How interaction tables become records.
 
@@ -218,6 +268,9 @@ class PrepareSpec:
         sequences: Behaviour sequences.
         past_statistics: Statistics of strictly past events.
         prehistory: Lists from before the first timed event.
+        event_log: Given if a row of the log is an event of one type. Then `behaviors` lists types
+            of events instead of columns, and labels are those of `event_log`.
+        negatives: Items to draw against the impressions of a log that holds positives only.
         request_window_seconds: Without request ids: a user's impressions belong to one request
             if they happened at most this long after its first one.
         tables: File per table, for source `tables`.
@@ -231,13 +284,15 @@ class PrepareSpec:
 
     source: str
     splits: Splits
-    behaviors: dict[str, tuple[str, ...]]
+    behaviors: dict[str, tuple[EventType, ...]]
     features: tuple[Feature, ...]
     tasks: tuple[Task, ...]
     columns: Columns = Columns()
     sequences: tuple[Sequence, ...] = ()
     past_statistics: tuple[PastStatistic, ...] = ()
     prehistory: Prehistory | None = None
+    event_log: EventLog | None = None
+    negatives: Negatives | None = None
     request_window_seconds: float | None = None
     tables: dict[str, str] = field(default_factory=dict)
     synthetic: dict[str, Any] = field(default_factory=dict)
@@ -250,7 +305,9 @@ class PrepareSpec:
         self._check_names()
         self._check_behaviors_known()
         self._check_sides()
+        self._check_event_log()
         self._check_no_leak()
+        self._check_negatives()
         self._check_request()
         for feature in self.features:
             if feature.kind == "hour":
@@ -273,6 +330,10 @@ class PrepareSpec:
             checks.one_of(table, (*TABLES, "prehistory"), "a key of `tables`")
 
     def _check_behaviors_known(self) -> None:
+        if self.event_log is None:
+            for name, columns in self.behaviors.items():
+                for column in columns:
+                    checks.text(column, f"a column of `behaviors.{name}`")
         for sequence in self.sequences:
             checks.one_of(sequence.behavior, self.behaviors, "`behavior` of a sequence")
         for statistic in self.past_statistics:
@@ -294,14 +355,46 @@ class PrepareSpec:
                               f"{self.columns.item}), as sequences are made of items. "
                               "Received: no such feature.")
 
+    def _check_event_log(self) -> None:
+        if self.event_log is None:
+            return
+        labels = self.event_log.label_names
+        for task in self.tasks:
+            checks.one_of(task.label, labels, f"`label` of task {task.name!r} in an event log")
+            checks.one_of(task.mask, (None, *labels), f"`mask` of task {task.name!r} in an event "
+                          "log")
+        taken = sorted({*labels} & {*self.needed_columns("interactions")})
+        if taken:
+            raise SchemaError("labels of `event_log` should have names that no column has. "
+                              f"Received: {taken}.")
+
     def _check_no_leak(self) -> None:
-        outcomes = {c for columns in self.behaviors.values() for c in columns}
-        outcomes |= {t.label for t in self.tasks} | set(self.true_probabilities.values())
+        outcomes = {t.label for t in self.tasks} | set(self.true_probabilities.values())
+        if self.event_log is not None:
+            outcomes.add(self.event_log.type_column)
+        else:
+            outcomes |= {str(c) for columns in self.behaviors.values() for c in columns}
         for feature in self.features:
             if feature.table == "interactions" and feature.column in outcomes:
                 raise SchemaError(f"`column` of feature {feature.name!r} should be known before "
                                   f"the impression. Received: {feature.column!r}, a label or "
                                   "feedback column (this leaks the label).")
+
+    def _check_negatives(self) -> None:
+        if self.negatives is None:
+            return
+        for task in self.tasks:
+            zero_counts = task.at_least is not None and task.at_least <= 0
+            if task.kind != "binary" or zero_counts or 0 in (task.one_of or ()):
+                raise SchemaError(f"task {task.name!r} should be binary with 0 as a negative "
+                                  "label, which drawn items get. Received: another label rule. "
+                                  "Remove `negatives`, or mend the task.")
+        for feature in self.features:
+            if (feature.table == "interactions" and feature is not self.item_feature
+                    and feature.resolved_level == "candidate"):
+                raise SchemaError(f"feature {feature.name!r} of the item should be in the table "
+                                  "`items`, as drawn items have no row in the log. Received: "
+                                  "interactions. Make such a table, or remove `negatives`.")
 
     def _check_request(self) -> None:
         if self.request_window_seconds is None:
@@ -326,14 +419,22 @@ class PrepareSpec:
 
     @property
     def feedback_columns(self) -> tuple[str, ...]:
-        """Columns of interactions that say what happened."""
-        names = [c for columns in self.behaviors.values() for c in columns]
-        names += [t.label for t in self.tasks] + [t.mask for t in self.tasks if t.mask]
-        return tuple(dict.fromkeys([*names, *self.true_probabilities.values()]))
+        """Columns of interactions that say what happened; an event log has only its types."""
+        names = [*self.true_probabilities.values()]
+        if self.event_log is None:
+            names = [*(str(c) for columns in self.behaviors.values() for c in columns),
+                     *(t.label for t in self.tasks), *(t.mask for t in self.tasks if t.mask),
+                     *names]
+        return tuple(dict.fromkeys(names))
+
+    @property
+    def key_columns(self) -> tuple[str, ...]:
+        """Columns that tell the rows of the log apart."""
+        return (*self.columns.keys, *([self.event_log.type_column] if self.event_log else []))
 
     def needed_columns(self, table: str) -> tuple[str, ...]:
         """Columns to read of a table."""
-        keys = {"interactions": self.columns.keys, "users": (self.columns.user,),
+        keys = {"interactions": self.key_columns, "users": (self.columns.user,),
                 "items": (self.columns.item,)}[table]
         names = [*keys, *(f.column for f in self.features if f.table == table)]
         if table == "interactions":
@@ -357,6 +458,11 @@ class PrepareSpec:
             "prehistory": lambda v: checks.build(Prehistory, v, "prehistory", {
                 "lists": lambda m: _texts(m, "lists"),
                 "counts": lambda m: _texts(m, "counts")}),
+            "event_log": lambda v: checks.build(EventLog, v, "event_log", {
+                "impression": lambda types: event_types(types, "impression"),
+                "labels": lambda m: _types_of_labels(m, "labels"),
+                "later_labels": lambda m: _types_of_labels(m, "later_labels")}),
+            "negatives": lambda v: checks.build(Negatives, v, "negatives"),
             "tables": lambda v: _texts(v, "tables"),
             "true_probabilities": lambda v: _texts(v, "true_probabilities"),
             "synthetic": lambda v: dict(checks.mapping(v, "`synthetic`")),
@@ -372,14 +478,16 @@ def load_prepare_spec(path: str | os.PathLike[str]) -> PrepareSpec:
     return checks.load(path, "the prepare spec", PrepareSpec.from_dict)
 
 
-def _behaviors(value: Any) -> dict[str, tuple[str, ...]]:
-    result = {}
-    for name, columns in checks.mapping(value, "`behaviors`").items():
+def _behaviors(value: Any) -> dict[str, tuple[EventType, ...]]:
+    for name in checks.mapping(value, "`behaviors`"):
         checks.identifier(name, "a key of `behaviors`")
-        result[name] = tuple(checks.sequence(columns, f"behaviors.{name}"))
-        for column in result[name]:
-            checks.text(column, f"a column of `behaviors.{name}`")
-    return result
+    return {name: tuple(checks.sequence(names, f"behaviors.{name}"))
+            for name, names in value.items()}
+
+
+def _types_of_labels(value: Any, where: str) -> dict[str, tuple[EventType, ...]]:
+    return {name: event_types(types, f"{where}.{name}")
+            for name, types in checks.mapping(value, f"`{where}`").items()}
 
 
 def _texts(value: Any, where: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Shards of records per split, in a directory that appears whole or not at all."""
+"""Files of records, in a directory that appears whole or not at all."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 import tensorflow as tf
 
@@ -60,48 +60,24 @@ def _replace(temporary: str, target: str) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-class RecordWriter:
-    """Writes serialized records to SPLIT/part-00000-of-00004.tfrecord[.gz].
+def shard_path(directory: str, shard: int, num_shards: int, gzip: bool) -> str:
+    """Where the records of a shard lie.
 
-    Args:
-        directory: Where the splits' directories are made.
-        splits: Their names.
-        num_shards: Shards per split.
-        gzip: Whether to compress.
+    >>> shard_path("train", 0, 4, gzip=True)
+    'train/part-00000-of-00004.tfrecord.gz'
     """
+    name = f"part-{shard:05d}-of-{num_shards:05d}.tfrecord{'.gz' if gzip else ''}"
+    return os.path.join(directory, name)
 
-    def __init__(
-        self, directory: str, splits: Iterable[str], num_shards: int, gzip: bool
-    ) -> None:
-        self._stack = ExitStack()
-        self._num_shards = num_shards
-        self._num_records = dict.fromkeys(splits, 0)
-        self._writers = {}
-        for split in self._num_records:
-            os.makedirs(os.path.join(directory, split))
-            for shard in range(num_shards):
-                name = f"part-{shard:05d}-of-{num_shards:05d}.tfrecord{'.gz' if gzip else ''}"
-                self._writers[split, shard] = self._stack.enter_context(tf.io.TFRecordWriter(
-                    os.path.join(directory, split, name), options="GZIP" if gzip else None))
 
-    def __enter__(self) -> RecordWriter:
-        return self
+def write_records(path: str, records: Iterable[bytes]) -> None:
+    """Writes a file of serialized records, compressed if its name ends in `.gz`.
 
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
-
-    def write(self, split: str, record: bytes) -> None:
-        """Appends one record to a split; its shards take turns, so their sizes differ by one."""
-        shard = self._num_records[split] % self._num_shards
-        self._writers[split, shard].write(record)
-        self._num_records[split] += 1
-
-    def check_no_shard_is_empty(self) -> None:
-        """A file without records looks like a lost one to every reader.
-
-        Raises:
-            DataError: A split has fewer records than shards.
-        """
-        if min(self._num_records.values()) < self._num_shards:
-            raise DataError("--num_shards should be at most the records of every split. "
-                            f"Received: {self._num_shards} for {self._num_records}.")
+    The file appears when it is whole, so two machines may write the same one.
+    """
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    temporary = f"{path}.{uuid.uuid4().hex[:8]}.tmp"
+    with tf.io.TFRecordWriter(temporary, "GZIP" if path.endswith(".gz") else None) as writer:
+        for record in records:
+            writer.write(record)
+    os.replace(temporary, path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -26,14 +26,17 @@ class Rows:
         times_ms: When the impressions, or the first ones of requests, happened.
         columns: By feature, label, mask and group key, as `encode_example` names them.
         true_probabilities: Per task, of every impression of a synthetic world.
-        first_impressions: Of impressions that are to become requests, the position of the first
-            one of the same request.
+        first_impressions: Of impressions whose request is known, the position of the first one of
+            the same request.
+        event_times: Of impressions, per sequence and past statistic the times of events of which
+            it tells.
     """
 
     times_ms: np.ndarray
     columns: dict[str, Column]
     true_probabilities: dict[str, np.ndarray]
     first_impressions: np.ndarray | None = None
+    event_times: dict[str, Ragged] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.times_ms)
@@ -89,7 +92,8 @@ def build_rows(tables: Tables, spec: PrepareSpec, layout: str = "impression") ->
     Args:
         tables: The log of these users.
         spec: What to make of it.
-        layout: Of the records; for requests, impressions know the first one of their request.
+        layout: Of the records; impressions know the first one of their request if these are
+            requests, or if the log names the request of each.
 
     Raises:
         DataError: A column has the wrong type, or a table is missing.
@@ -108,8 +112,10 @@ def build_rows(tables: Tables, spec: PrepareSpec, layout: str = "impression") ->
             columns[task.mask] = to_numbers(events.log[task.mask], "int64")
     columns[spec.columns.user] = to_ids(events.log[spec.columns.user],
                                         f"column {spec.columns.user!r}")
-    return Rows(times_ms=events.times[events.shown], columns=columns,
+    event_times = {s.behavior: events.event_times(s) for s in spec.sequences}
+    event_times |= {s.name: events.newest_time(s) for s in spec.past_statistics}
+    knows_request = layout == "request" or spec.columns.request is not None
+    return Rows(times_ms=events.times[events.shown], columns=columns, event_times=event_times,
                 true_probabilities={task: to_numbers(events.log[column], "float64")
                                     for task, column in spec.true_probabilities.items()},
-                first_impressions=(first_impressions(events, spec) if layout == "request"
-                                   else None))
+                first_impressions=first_impressions(events, spec) if knows_request else None)

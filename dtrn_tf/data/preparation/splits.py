@@ -6,26 +6,28 @@ import datetime
 
 import numpy as np
 
+from dtrn_tf.data.preparation.columns import local_days
 from dtrn_tf.data.preparation.prepare_spec import PrepareSpec
 from dtrn_tf.data.preparation.rows import Rows
 
-_DAY_MS = 86_400_000
-
 
 def split_rows(rows: Rows, spec: PrepareSpec) -> dict[str, np.ndarray]:
-    """Row numbers per split, by local day."""
-    offset = round(spec.columns.utc_offset_hours * 3_600_000)
-    days = (rows.times_ms + offset) // _DAY_MS
+    """Row numbers per split, by local day.
+
+    The day is that of the impression or, where requests are known, of the first impression of its
+    request, so that no request is in two splits.
+    """
+    first = slice(None) if rows.first_impressions is None else rows.first_impressions
+    days = local_days(rows.times_ms[first], spec.columns)
     splits = spec.splits
     train, valid = _day(splits.train_until), _day(splits.valid_until)
-    kept = np.ones(len(rows), bool)
-    if splits.train_from is not None:
-        kept &= days >= _day(splits.train_from)
-    if splits.test_until is not None:
-        kept &= days <= _day(splits.test_until)
-    parts = {"train": days <= train, "valid": (days > train) & (days <= valid),
-             "test": days > valid}
-    return {split: np.flatnonzero(part & kept) for split, part in parts.items()}
+    begin = -np.inf if splits.train_from is None else _day(splits.train_from)
+    end = np.inf if splits.test_until is None else _day(splits.test_until)
+    return {
+        "train": np.flatnonzero((days >= begin) & (days <= train)),
+        "valid": np.flatnonzero((days > train + splits.gap_days) & (days <= valid)),
+        "test": np.flatnonzero((days > valid + splits.gap_days) & (days <= end)),
+    }
 
 
 def _day(date: datetime.date) -> int:

@@ -22,7 +22,7 @@ def spec():
 
 
 def rows_of(spec, directory):
-    return build_rows(merge_duplicates(load_kuairand(spec, directory), spec), spec)
+    return build_rows(merge_duplicates(load_kuairand(spec, directory).read(), spec), spec)
 
 
 def records_of(spec, directory):

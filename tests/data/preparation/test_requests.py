@@ -9,6 +9,7 @@ from dtrn_tf.data.preparation.prepare import prepare
 from dtrn_tf.data.preparation.requests import (
     first_by_id, first_by_window, records_of_requests,
 )
+from dtrn_tf.data.preparation.source import source_of
 from dtrn_tf.data.preprocessing import Preprocessing
 from dtrn_tf.data.reader import check_shards, list_shards, read_records
 from dtrn_tf.data.statistics import load_statistics
@@ -31,7 +32,7 @@ LOG["time"] += FIRST
 
 
 def _prepare(spec, target, log=LOG, **arguments):
-    prepare(spec, [tables(interactions=log)], str(target), num_shards=1,
+    prepare(spec, source_of(tables(interactions=log)), str(target), num_shards=1,
             **{"layout": "request", **arguments})
     return {split: sorted(records(target, split), key=lambda r: (r["user"], r["item"]))
             for split in ("train", "valid", "test")}
@@ -44,17 +45,18 @@ def _shown(split):
 def test_requests_by_id(tmp_path):
     splits = _prepare(BY_ID, tmp_path / "data")
     assert _shown(splits["train"]) == [
-        (3, [1, 2, 3], [1, 1, 0]), (3, [4], [1]), (3, [5], [0]), (4, [5, 4], [0, 1])]
-    # Request c begins in train; what was shown in valid stays in valid.
-    assert _shown(splits["valid"]) == [(3, [1], [1]), (4, [3], [0])]
+        (3, [1, 2, 3], [1, 1, 0]), (3, [4], [1]), (3, [5, 1], [0, 1]), (4, [5, 4], [0, 1])]
+    # User 3's request c begins in train, so what it shows on the first day of valid is train too.
+    assert _shown(splits["valid"]) == [(4, [3], [0])]
     assert _shown(splits["test"]) == [(3, [2, 4], [0, 0]), (3, [3], [1]), (4, [2], [1])]
 
 
 def test_requests_by_window(tmp_path):
     splits = _prepare(BY_WINDOW, tmp_path / "data")
     assert _shown(splits["train"]) == [
-        (3, [1, 2, 3], [1, 1, 0]), (3, [4], [1]), (3, [5], [0]), (4, [4], [1]), (4, [5], [0])]
-    assert _shown(splits["valid"]) == [(3, [1], [1]), (4, [3], [0])]
+        (3, [1, 2, 3], [1, 1, 0]), (3, [4], [1]), (3, [5, 1], [0, 1]), (4, [4], [1]),
+        (4, [5], [0])]
+    assert _shown(splits["valid"]) == [(4, [3], [0])]
     assert _shown(splits["test"]) == [(3, [2, 3, 4], [0, 1, 0]), (4, [2], [1])]
 
 
@@ -64,9 +66,7 @@ def test_the_user_side_is_that_of_the_first_impression(tmp_path):
     # Items 1 and 2 were bought inside the first request.
     assert first["bought_item"] == []
     assert (second["bought_item"], third["bought_item"]) == ([1, 2], [1, 2, 4])
-    # The part in valid too knows what was known when the request began, in train.
-    assert splits["valid"][0]["bought_item"] == [1, 2, 4]
-    assert splits["valid"][0]["hour"] == third["hour"] == [23]
+    assert third["hour"] == [23]
     # Requests that overlap: d began before item 3 was bought in e.
     assert splits["test"][0]["bought_item"] == splits["test"][1]["bought_item"] == [2, 4, 1]
     # Statistics too: 0 of 0 exposures, 2 of 3.
@@ -113,6 +113,8 @@ def test_all_impressions_of_a_split_are_there_in_both_layouts(tmp_path):
         "user": rng.integers(0, 7, 500), "item": rng.integers(1, 6, 500),
         "time": FIRST + rng.integers(0, 7 * DAY, 500), "purchase": rng.integers(0, 2, 500)})
     log = log.drop_duplicates(["user", "item", "time"])
+    # No request runs over midnight.
+    log = log[log.time % DAY < DAY - 3600]
     spec = spec_of(request_window_seconds=3600)
     requests = _prepare(spec, tmp_path / "requests", log, max_candidates=3)
     impressions = _prepare(spec, tmp_path / "impressions", log, layout="impression")
@@ -133,18 +135,18 @@ def test_counts_are_of_candidates_and_moments_of_what_records_hold(tmp_path):
     log = LOG.assign(nth=np.arange(len(LOG), dtype=float))
     _prepare(spec, tmp_path / "data", log)
     summary = json.loads((tmp_path / "data" / "summary.json").read_text())
-    assert summary["rows"] == {"train": 7, "valid": 2, "test": 4}
-    assert summary["requests"] == {"train": 5, "valid": 2, "test": 2}
-    assert summary["mean_candidates"] == {"train": 7 / 5, "valid": 1.0, "test": 2.0}
+    assert summary["rows"] == {"train": 8, "valid": 1, "test": 4}
+    assert summary["requests"] == {"train": 5, "valid": 1, "test": 2}
+    assert summary["mean_candidates"] == {"train": 8 / 5, "valid": 1.0, "test": 2.0}
     statistics = load_statistics(tmp_path / "data" / "statistics.json")
-    assert statistics.base_rates["buy"] == summary["positive_rates"]["train"]["buy"] == 4 / 7
+    assert statistics.base_rates["buy"] == summary["positive_rates"]["train"]["buy"] == 5 / 8
     # Of the candidates, and of the first impression of each request.
-    prices = [{1: 0.0, 2: 1.0, 3: 3.0, 5: 7.0}[item] for item in (1, 2, 3, 5, 5)]  # 4 has none.
+    prices = [{1: 0.0, 2: 1.0, 3: 3.0, 5: 7.0}[item] for item in (1, 2, 3, 5, 1, 5)]  # 4 has none.
     assert statistics.numeric["price"] == pytest.approx((np.mean(prices), np.std(prices)))
     nth = [0, 3, 4, 9, 10]
     assert statistics.numeric["nth"] == pytest.approx((np.mean(nth), np.std(nth)))
-    # Items 4 and 5 were shown twice in train, 1, 2 and 3 once.
-    assert set(read_vocabulary(tmp_path / "data/vocabularies/item.txt", "int64")[:2]) == {4, 5}
+    # Items 1, 4 and 5 were shown twice in train, 2 and 3 once.
+    assert set(read_vocabulary(tmp_path / "data/vocabularies/item.txt", "int64")[:3]) == {1, 4, 5}
 
 
 def test_masked_labels_are_counted(tmp_path):
@@ -165,9 +167,9 @@ def test_the_reader_reads_requests(tmp_path):
     assert check_shards(files, schema) == 4
     features, labels, _ = next(iter(read_records(
         files, schema, Preprocessing(schema, target), batch_size=9, group=True)))
-    assert sorted(np.bincount(features[REQUEST_INDEX])) == [1, 1, 2, 3]
+    assert sorted(np.bincount(features[REQUEST_INDEX])) == [1, 2, 2, 3]
     assert features["hour"].shape == [4]
-    assert features["item"].shape == features["user"].shape == labels["buy"].shape == [7]
+    assert features["item"].shape == features["user"].shape == labels["buy"].shape == [8]
 
 
 def test_equal_seeds_give_equal_bytes(tmp_path):
@@ -178,12 +180,14 @@ def test_equal_seeds_give_equal_bytes(tmp_path):
     assert contents[0] == contents[1] != contents[2]
 
 
-def test_impressions_do_not_know_of_requests(tmp_path):
-    for name, spec in (("with", BY_ID), ("without", spec_of())):
+def test_impressions_know_of_requests_only_which_split_is_theirs(tmp_path):
+    for name, spec in (("with", BY_ID), ("without", spec_of()), ("window", BY_WINDOW)):
         _prepare(spec, tmp_path / name, layout="impression")
-    with_ids, without = ([path.read_bytes() for path in sorted((tmp_path / name).rglob("*.*"))]
-                         for name in ("with", "without"))
-    assert with_ids == without
+    of = {name: {split: sorted(map(str, records(tmp_path / name, split)))
+                 for split in ("train", "valid", "test")} for name in ("with", "without", "window")}
+    assert of["window"] == of["without"] and of["with"]["test"] == of["without"]["test"]
+    assert len(of["with"]["train"]) == len(of["without"]["train"]) + 1
+    assert sorted(sum(of["with"].values(), [])) == sorted(sum(of["without"].values(), []))
     assert "layout" not in (tmp_path / "with" / "schema.yaml").read_text()
 
 
@@ -198,13 +202,6 @@ def test_an_impression_without_request_id(tmp_path):
     with pytest.raises(DataError, match="column 'request' of table `interactions` should have an "
                                         "id in every row. Received: 1 rows without"):
         _prepare(BY_ID, tmp_path / "data", log)
-
-
-def test_more_shards_than_records_is_an_error(tmp_path):
-    with pytest.raises(DataError, match="--num_shards should be at most the records of every "
-                                        "split. Received: 3 for {'train': 5, 'valid': 2"):
-        prepare(BY_WINDOW, [tables(interactions=LOG)], str(tmp_path / "data"), num_shards=3,
-                layout="request")
 
 
 def loop_by_window(users, times, window):
