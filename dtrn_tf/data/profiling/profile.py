@@ -97,14 +97,20 @@ def profile_files(
     """
     profile = Profile(max_values)
     receivers = [profile.add, *consumers]
-    for batch in _all_batches(files, max_records):
+    for batch in all_batches(files, max_records):
         for receive in receivers:
             receive(batch)
         progress(1 if isinstance(batch, BadRecord) else len(batch.records))
     return profile
 
 
-def _all_batches(files: Sequence[str], max_records: int) -> Iterator[Batch | BadRecord]:
+def all_batches(files: Sequence[str], max_records: int) -> Iterator[Batch | BadRecord]:
+    """What `scan_batches` yields of all files; the beginning of each if not all records are read.
+
+    Args:
+        files: TFRecord files.
+        max_records: How many records to read, about equally many of each file; 0 reads all.
+    """
     for path, limit in zip(files, share_limit(max_records, len(files))):
         if limit is None or limit > 0:
             yield from scan_batches(path, limit)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -44,25 +44,39 @@ class RecordChecks:
         """Checks what `scan_batches` yields; bad records are the profile's to count."""
         if isinstance(batch, BadRecord):
             return
-        fit = self._fit_rows(batch)
-        if len(fit):
-            self._add_outcome(batch, fit)
-        self._add_columns(batch)
-
-    def _fit_rows(self, batch: Batch) -> np.ndarray:
-        """Rows of the batch that fit the schema; the others are counted."""
         # TensorFlow takes an absent list for an empty one, so those are looked at one by one.
         rows = self._explain(batch, np.arange(len(batch.records)), self._lacks_feature(batch))
-        if len(rows) and not self._is_readable([batch.records[row] for row in rows]):
+        outcome = self._try(batch, rows)
+        if outcome is None:
             rows = self._explain(batch, rows, np.ones(len(batch.records), bool))
-        if len(rows) and not self._is_readable([batch.records[row] for row in rows]):
-            # Whatever the explanation does not know, TensorFlow says about each record.
-            readable = [self._is_readable([batch.records[row]]) for row in rows]
-            for row in rows[~np.array(readable)]:
+            outcome = self._try(batch, rows)
+        if outcome is None:
+            rows = self._parseable(batch, rows)
+            outcome = self._try(batch, rows)
+        if outcome:
+            self._add_outcome(batch, rows, outcome)
+        self._add_columns(batch)
+
+    def _try(self, batch: Batch, rows: np.ndarray) -> dict[str, Any] | None:
+        """What the codec makes of some records of the batch; None if it fails."""
+        if not len(rows):
+            return {}
+        try:
+            return self._read(tf.constant([batch.records[row] for row in rows], tf.string))
+        except tf.errors.InvalidArgumentError:
+            return None
+
+    def _parseable(self, batch: Batch, rows: np.ndarray) -> np.ndarray:
+        """The rows that TensorFlow parses, where the explanation knows no reason."""
+        good = []
+        for row in rows:
+            if self._try(batch, np.array([row])) is None:
                 self._count(self.unfit, ("invalid", ""), batch, row, 1,
-                            "TensorFlow cannot parse the record")
-            rows = rows[np.array(readable)]
-        return rows
+                            f"{batch.file}, record {batch.numbers[row]}: should fit the schema. "
+                            "Received: a record that TensorFlow cannot parse.")
+            else:
+                good.append(row)
+        return np.array(good, np.int64)
 
     def _lacks_feature(self, batch: Batch) -> np.ndarray:
         lacks = np.zeros(len(batch.records), bool)
@@ -88,13 +102,6 @@ class RecordChecks:
                 self._count(self.unfit, key, batch, row, 1, str(error))
         return np.array(good, np.int64)
 
-    def _is_readable(self, records: Sequence[bytes]) -> bool:
-        try:
-            self._read(tf.constant(records, tf.string))
-        except tf.errors.InvalidArgumentError:
-            return False
-        return True
-
     def _outcome(self, serialized: tf.Tensor) -> dict[str, Any]:
         raw = parse_examples(serialized, self.schema)
         labels, weights = labels_and_weights(raw, self.schema)
@@ -109,8 +116,7 @@ class RecordChecks:
                     for f in self.schema.id_features},
         }
 
-    def _add_outcome(self, batch: Batch, fit: np.ndarray) -> None:
-        outcome = self._read(tf.constant([batch.records[row] for row in fit], tf.string))
+    def _add_outcome(self, batch: Batch, fit: np.ndarray, outcome: dict[str, Any]) -> None:
         for name, (total, number) in outcome["labels"].items():
             self.label_sums[name] += float(total)
             self.num_labels[name] += int(number)

@@ -99,8 +99,8 @@ def _outcome(name: str, seen: FeatureProfile, profile: Profile) -> Guess | None:
     if (seen.kind != "string" and hints.has_word(name, hints.WATCHING)
             and hints.has_word(name, hints.DURATION)
             and not hints.has_word(name, hints.STATISTIC)):
-        return Guess("left_out", "named like the time a user spent, which is known only afterwards: "
-                     "a label (add a task with `at_least`)?", False)
+        return Guess("left_out", "named like the time a user spent, known only afterwards: a label "
+                     "(add a task with `at_least`)?", False)
     return None
 
 
@@ -121,7 +121,7 @@ def _record_id(name: str, seen: FeatureProfile, profile: Profile) -> Guess | Non
     if is_list(seen) or seen.kind == "float32":
         return None
     if hints.has_word(name, hints.RECORD_ID) and hints.words(name)[-1] == "id":
-        return Guess("left_out", "named like the id of a request or record, which never comes again")
+        return Guess("left_out", "named like the id of a request, which never comes again")
     if profile.records >= _MIN_RECORDS_FOR_RARE and share_of_once(seen.values) > _ALWAYS_NEW:
         return Guess("left_out", "nearly every record has a value of its own")
     return None

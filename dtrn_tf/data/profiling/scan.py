@@ -13,7 +13,7 @@ from dtrn_tf.data.profiling.columns import (
 )
 from dtrn_tf.data.record_file import BadRecord, scan_records
 
-BATCH_SIZE = 1024
+BATCH_SIZE = 2048
 
 
 class Batch(NamedTuple):

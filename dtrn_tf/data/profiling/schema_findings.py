@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dtrn_tf.data.profiling.finding import Finding, Limits
-from dtrn_tf.data.profiling.occurrences import Occurrences
+from dtrn_tf.data.profiling.occurrences import Occurrences, add_to
 from dtrn_tf.data.profiling.profile import Profile
 from dtrn_tf.data.profiling.record_checks import RecordChecks
 
@@ -18,22 +18,25 @@ def schema_findings(profile: Profile, checks: RecordChecks, limits: Limits) -> l
         checks: What training would make of the same records.
         limits: From when on something is an error or a warning.
     """
-    found = [*_bad_records(profile), *_unfit(profile, checks), *_extra(profile, checks),
+    found = [*bad_record_findings(profile), *_unfit(profile, checks), *_extra(profile, checks),
              *_not_finite(profile, checks, limits), *_unknown(checks, limits),
              *_too_long(profile, checks), *_labels(profile, checks)]
     return sorted(found, key=lambda finding: finding.severity != "error")
 
 
-def _bad_records(profile: Profile) -> Iterator[Finding]:
+def bad_record_findings(profile: Profile) -> list[Finding]:
+    """Records that cannot be read or are no Examples, one finding for each reason."""
     by_reason: dict[str, Occurrences] = {}
     for (_, reason), found in profile.bad.items():
-        by_reason[reason] = by_reason[reason] + found if reason in by_reason else found
-    for reason, found in by_reason.items():
-        yield Finding(severity="error", check=reason, message=found.example,
-                      of=profile.records + profile.num_bad).at(found)
+        add_to(by_reason, reason, found)
+    findings = [Finding(severity="error", check=reason, message=found.example,
+                        of=profile.records + profile.num_bad).at(found)
+                for reason, found in by_reason.items()]
     if not profile.records:
-        yield Finding(severity="error", check="no_records", message=(
-            f"the {len(profile.files)} files should hold records. Received: none that can be read."))
+        findings.append(Finding(severity="error", check="no_records", message=(
+            f"the {len(profile.files)} files should hold records. Received: none that can be "
+            "read.")))
+    return findings
 
 
 def _unfit(profile: Profile, checks: RecordChecks) -> Iterator[Finding]:

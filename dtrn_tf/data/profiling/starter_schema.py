@@ -28,6 +28,8 @@ _LONG_TAIL = 20.0
 # Buckets of doublings reach 2^60, microseconds of thousands of years.
 _LOG_BUCKETS = 60
 GAP = "gap"
+# What a record without an id means: no id of its own, so unknown, or a hash bucket.
+_UNKNOWN: dict[str, int | str] = {"int64": -1, "string": ""}
 
 
 @dataclass
@@ -157,8 +159,8 @@ class _Builder:
             return
         self._add_feature(self._absent_note(name), CategoricalFeature(
             name=hints.identifier(name), vocabulary=self._vocabulary_of[name],
-            level=self._level(name), **_source(name), default=("" if seen.kind == "string" else -1)
-            if self._is_absent(name) else None))
+            level=self._level(name), **_source(name),
+            default=_UNKNOWN[seen.kind] if self._is_absent(name) else None))
 
     def _add_number(self, name: str) -> None:
         seen = self.profile.features[name]
@@ -215,8 +217,8 @@ class _Builder:
             [f"? {group.why}", *self._absent_note(ids), *_padding_note(padding)],
             CategoricalFeature(
                 name=hints.identifier(ids), vocabulary=self._vocabulary_of[ids],
-                level=self._level(ids), **_source(ids), multiple=True, padding=padding, optional=self._is_absent(ids),
-                weights=weights[0] if weights else None))
+                level=self._level(ids), **_source(ids), multiple=True, padding=padding,
+                optional=self._is_absent(ids), weights=weights[0] if weights else None))
 
     def _add_behavior(self, group: ListGroup) -> None:
         item = self.profile.features[group.features[0]]
