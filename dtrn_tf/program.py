@@ -18,20 +18,25 @@ from dtrn_tf.errors import UserError  # noqa: E402
 _OUR_PACKAGES = ("pipelines", "export", "benchmarks", "__main__")
 
 
-def run(main: Callable[[], None]) -> None:
-    """Parses flags strictly, runs `main`, and turns a `UserError` into one line and exit code 1."""
+def run(main: Callable[..., int | None], *, files: bool = False, error_code: int = 1) -> None:
+    """Parses flags strictly, runs `main`, and turns a `UserError` into one line and an exit code.
 
-    def guarded(_: Sequence[str]) -> int:
+    Args:
+        main: The program; may return an exit code.
+        files: Whether arguments that are no flags are allowed; `main` gets the list of them.
+        error_code: The exit code of a `UserError` and of wrong flags.
+    """
+
+    def guarded(argv: Sequence[str]) -> int:
         logging.set_verbosity(logging.WARNING)
         try:
             _check_keras_generation()
-            main()
+            return (main(list(argv[1:])) if files else main()) or 0
         except UserError as error:
             print(f"error: {error}", file=sys.stderr)
-            return 1
-        return 0
+            return error_code
 
-    app.run(guarded, flags_parser=_parse)
+    app.run(guarded, flags_parser=lambda argv: _parse(argv, files, error_code))
 
 
 def _check_keras_generation() -> None:
@@ -55,7 +60,7 @@ def resolved_flags(without: Sequence[str] = ()) -> str:
     return "\n".join(line for line in lines if line) + "\n"
 
 
-def _parse(argv: Sequence[str]) -> list[str]:
+def _parse(argv: Sequence[str], files: bool, error_code: int) -> list[str]:
     if any(argument in ("--help", "-help", "-h") for argument in argv[1:]):
         print(help_text(argv[0]))
         sys.exit(0)
@@ -63,12 +68,12 @@ def _parse(argv: Sequence[str]) -> list[str]:
         for path in _flagfiles(argv):
             _check_flagfile(path)
         leftover = flags.FLAGS(list(argv))[1:]
-        if leftover:
+        if leftover and not files:
             raise UserError(f"arguments should all be flags (--name=value). Received: {leftover}.")
     except (flags.Error, UserError) as error:
         print(f"error: {error}\nSee --help.", file=sys.stderr)
-        sys.exit(1)
-    return [argv[0]]
+        sys.exit(error_code)
+    return [argv[0], *leftover]
 
 
 def _flagfiles(argv: Sequence[str]) -> list[str]:
