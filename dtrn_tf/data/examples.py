@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from dtrn_tf.errors import DataError
+from dtrn_tf.errors import DataError, RecordError
 from dtrn_tf.schema import REQUEST_INDEX, RecordFeature, Schema, Task
 
 Tensors = dict[str, Any]
@@ -155,15 +155,17 @@ def check_examples(serialized: bytes, schema: Schema, where: str) -> None:
     try:
         features = tf.train.Example.FromString(serialized).features.feature
     except Exception as error:  # protobuf's DecodeError, whose module differs by protobuf version
-        raise DataError(f"{where}: should be a serialized tf.train.Example. "
-                        f"Received: {serialized[:20]!r}... of {len(serialized)} bytes.") from error
+        raise RecordError(
+            f"{where}: should be a serialized tf.train.Example. Received: {serialized[:20]!r}... "
+            f"of {len(serialized)} bytes.", "not_example") from error
     values = {f.name: _checked_values(features, f, where) for f in schema.record_features}
     _check_lengths(values, schema, where)
     for task in schema.tasks:
         _check_labels(values, task, where)
     for weight in values[schema.sample_weight] if schema.sample_weight else ():
         if not 0.0 <= weight < float("inf"):
-            raise DataError(f"{where}: {_weight_text(schema)}. Received: {weight}. {_REMEDY}")
+            raise RecordError(f"{where}: {_weight_text(schema)}. Received: {weight}. {_REMEDY}",
+                              "bad_weight")
 
 
 def _names(schema: Schema) -> list[str]:
@@ -193,12 +195,12 @@ def _check_lengths(values: Mapping[str, Any], schema: Schema, where: str) -> Non
     for what, names in _lists_of_equal_length(schema):
         lengths = {name: len(values[name]) for name in names}
         if len(set(lengths.values())) > 1:
-            raise DataError(f"{where}: {what} should be of equal length. Received lengths: "
-                            f"{lengths}. {_REMEDY}")
+            raise RecordError(f"{where}: {what} should be of equal length. Received lengths: "
+                              f"{lengths}. {_REMEDY}", "wrong_count")
     for name in schema.candidate_lists[:1]:
         if not len(values[name]):
-            raise DataError(f"{where}: {_no_candidates_text(name)}. Received: an empty list. "
-                            f"{_REMEDY}")
+            raise RecordError(f"{where}: {_no_candidates_text(name)}. Received: an empty list. "
+                              f"{_REMEDY}", "wrong_count")
 
 
 def _aligned(lists: Tensors, what: str) -> Tensors:
@@ -279,16 +281,16 @@ def _weight_text(schema: Schema) -> str:
 def _checked_values(features: Any, feature: RecordFeature, where: str) -> Any:
     name = feature.name
     if name not in features:
-        raise DataError(f"{where}: feature {name!r} should be present. Received: only "
-                        f"{sorted(features)}. {_REMEDY}")
+        raise RecordError(f"{where}: feature {name!r} should be present. Received: only "
+                          f"{sorted(features)}. {_REMEDY}", "missing")
     kind = features[name].WhichOneof("kind")
     if kind not in (_LISTS[feature.dtype], None):
-        raise DataError(f"{where}: feature {name!r} should be {_expected(feature)} "
-                        f"({_LISTS[feature.dtype]}). Received: {kind}. {_REMEDY}")
+        raise RecordError(f"{where}: feature {name!r} should be {_expected(feature)} "
+                          f"({_LISTS[feature.dtype]}). Received: {kind}. {_REMEDY}", "wrong_type")
     values = getattr(features[name], _LISTS[feature.dtype]).value
     if not feature.is_list and len(values) != 1:
-        raise DataError(f"{where}: feature {name!r} should be {_expected(feature)}. "
-                        f"Received: {len(values)} values. {_REMEDY}")
+        raise RecordError(f"{where}: feature {name!r} should be {_expected(feature)}. "
+                          f"Received: {len(values)} values. {_REMEDY}", "wrong_count")
     return values
 
 
@@ -298,4 +300,5 @@ def _check_labels(values: Mapping[str, Any], task: Task, where: str) -> None:
     for code, is_observed in zip(codes, observed):
         valid = code in (0, 1) if _is_as_is(task) else float("-inf") < code < float("inf")
         if is_observed and not valid:
-            raise DataError(f"{where}: {_label_text(task)}. Received: {code}. {_REMEDY}")
+            raise RecordError(f"{where}: {_label_text(task)}. Received: {code}. {_REMEDY}",
+                              "bad_label")
