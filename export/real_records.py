@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 
-from dtrn_tf.data.reader import check_shards, explain, list_shards
+from dtrn_tf.data.reader import explain, list_shards
+from dtrn_tf.data.shards import check_shards
 from dtrn_tf.schema import Schema
 
 

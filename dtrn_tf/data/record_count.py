@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from dtrn_tf.data.bad_records import bad_record_error
 from dtrn_tf.data.record_file import BadRecord, scan_records
-from dtrn_tf.errors import DataError
 
 
 def count_records(files: Iterable[str]) -> int:
@@ -23,6 +23,6 @@ def _count(path: str) -> int:
     count = 0
     for _, record in scan_records(path, headers_only=True):
         if isinstance(record, BadRecord):
-            raise DataError(record.message)
+            raise bad_record_error(record)
         count += 1
     return count

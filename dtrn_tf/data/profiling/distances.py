@@ -75,12 +75,12 @@ def jensen_shannon(p: Sequence[float] | np.ndarray, q: Sequence[float] | np.ndar
     >>> jensen_shannon([2, 2], [4, 0]) == jensen_shannon([1, 0], [1, 1])
     True
     """
-    p, q = np.asarray(p, np.float64), np.asarray(q, np.float64)
-    if not p.sum() or not q.sum():
+    a, b = np.asarray(p, np.float64), np.asarray(q, np.float64)
+    if not a.sum() or not b.sum():
         return 0.0
-    p, q = p / p.sum(), q / q.sum()
-    middle = (p + q) / 2
-    return float((_relative_entropy(p, middle) + _relative_entropy(q, middle)) / 2)
+    a, b = a / a.sum(), b / b.sum()
+    middle = (a + b) / 2
+    return float((_relative_entropy(a, middle) + _relative_entropy(b, middle)) / 2)
 
 
 def bucket_counts(a: Mapping[int, int], b: Mapping[int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -93,11 +93,13 @@ def bucket_counts(a: Mapping[int, int], b: Mapping[int, int]) -> tuple[np.ndarra
     [[3, 1], [0, 2]]
     """
     numbers = sorted({**a, **b})
-    counts = [np.array([side.get(number, 0) for number in numbers], np.float64) for side in (a, b)]
+    counts: list[np.ndarray] = [
+        np.array([side.get(number, 0) for number in numbers], np.float64) for side in (a, b)]
     if len(numbers) > NUM_BUCKETS:
         share = sum(side / max(side.sum(), 1.0) for side in counts) / 2
         before = np.cumsum(share) - share
-        bucket = np.minimum((before * NUM_BUCKETS).astype(int), NUM_BUCKETS - 1)
+        # Rounding should not move what lies on a decile.
+        bucket = np.minimum((before * NUM_BUCKETS + 1e-9).astype(int), NUM_BUCKETS - 1)
         counts = [np.bincount(bucket, side, NUM_BUCKETS) for side in counts]
     return counts[0].astype(np.int64), counts[1].astype(np.int64)
 

@@ -7,6 +7,8 @@ import numpy as np
 from dtrn_tf.data.statistics import Moments
 
 TRANSFORMS = ("identity", "log1p")
+# What a difference of sums leaves of a std that is 0, in units of the mean, and more than that.
+_ROUNDING = 1e-6
 
 
 class ElementMoments:
@@ -43,7 +45,8 @@ class ElementMoments:
         count, total, squares = self._sums[TRANSFORMS.index(transform)]
         mean = total / np.maximum(count, 1.0)
         std = np.sqrt(np.maximum(squares / np.maximum(count, 1.0) - mean**2, 0.0))
-        means, stds = mean.tolist(), np.where(std > 0, std, 1.0).tolist()
+        means = mean.tolist()
+        stds = np.where(std > _ROUNDING * np.abs(mean), std, 1.0).tolist()
         return Moments(*((means[0], stds[0]) if len(means) == 1 else (tuple(means), tuple(stds))))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,35 +37,35 @@ class IdSpace:
     features: list[str] = field(default_factory=list)
     counts: ValueCounts = field(default_factory=ValueCounts)
 
-    def add(self, feature: str, seen: FeatureProfile) -> None:
+    def add(self, feature: str, counts: ValueCounts) -> None:
         self.features.append(feature)
-        self.counts.merge(seen.values)
+        self.counts.merge(counts)
 
 
 def find_id_spaces(
-    profile: Profile, singles: Iterable[str], lists: Iterable[str]
+    profile: Profile, singles: Iterable[str], lists: Mapping[str, int | str | None]
 ) -> list[IdSpace]:
     """Puts features into id spaces: a list joins the one that knows most of its ids.
 
     Args:
         profile: What was seen.
         singles: Names of features of one id a row; each has a space of its own.
-        lists: Names of features of several ids a record.
+        lists: Names of features of several ids a record, and the id of each that is padding.
     """
     spaces: list[IdSpace] = []
     for name in singles:
         spaces.append(IdSpace(hints.identifier(name), profile.features[name]))
-        spaces[-1].add(name, profile.features[name])
-    for name in lists:
+        spaces[-1].add(name, profile.features[name].values)
+    for name, padding in lists.items():
         seen = profile.features[name]
-        ranked = sorted(((_overlap(seen, space), i) for i, space in enumerate(spaces)
+        counts = seen.values.without(padding.encode() if isinstance(padding, str) else padding)
+        ranked = sorted(((_overlap(counts, space), i) for i, space in enumerate(spaces)
                          if _may_share(name, seen, space)), reverse=True)
         if ranked and ranked[0][0] >= _MIN_OVERLAP:
-            spaces[ranked[0][1]].add(name, seen)
+            spaces[ranked[0][1]].add(name, counts)
             continue
-        space = IdSpace(hints.identifier(name), seen)
-        space.add(name, seen)
-        spaces.append(space)
+        spaces.append(IdSpace(hints.identifier(name), seen))
+        spaces[-1].add(name, counts)
     return spaces
 
 
@@ -112,11 +112,10 @@ def _may_share(name: str, seen: FeatureProfile, space: IdSpace) -> bool:
     return same_word or min(seen.values.distinct, space.counts.distinct) >= _MIN_VALUES_TO_SHARE
 
 
-def _overlap(seen: FeatureProfile, space: IdSpace) -> float:
+def _overlap(counts: ValueCounts, space: IdSpace) -> float:
     """The share of a feature's occurrences whose id occurs in the space."""
-    known = sum(count for value, count in seen.values.counts.items()
-                if value in space.counts.counts)
-    return known / seen.values.total if seen.values.total else 0.0
+    known = sum(count for value, count in counts.counts.items() if value in space.counts.counts)
+    return known / counts.total if counts.total else 0.0
 
 
 def _is_line(value: Any) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from dtrn_tf.data.profiling import name_hints as hints
 from dtrn_tf.data.profiling.feature_profile import FeatureProfile
@@ -14,7 +15,7 @@ from dtrn_tf.data.profiling.roles import Guess, is_list, looks_like_time
 # A lone list of ids that is longer than this is a history rather than tags of one thing.
 _MAX_MULTIPLE = 20
 # What often fills lists up to one length, and in which share of the places at least.
-_PADDING = (0, -1, b"", b"0", b"-1")
+_PADDING: tuple[Any, ...] = (0, -1, b"", b"0", b"-1")
 _MIN_PADDING_SHARE = 0.05
 
 
@@ -93,7 +94,7 @@ def _guess(profile: Profile, group: list[str]) -> ListGroup:
     longest = max(seen.max_length for seen in features.values())
     if len(ids) > 1:
         return ListGroup("behavior", (*ids, *floats), "lists of equal length in every record")
-    if hints.has_word(ids[0], hints.SEQUENCE):
+    if hints.has_word(ids[0], hints.SEQUENCE | hints.FEEDBACK):
         return ListGroup("behavior", (*ids, *floats), "a list named like a history")
     if longest > _MAX_MULTIPLE:
         return ListGroup("behavior", (*ids, *floats), f"a list of up to {longest} ids")

@@ -23,7 +23,7 @@ class NumberSketch:
     >>> sketch.add(np.array([1.0, 2.0, 4.0, np.nan, np.inf]))
     >>> sketch.count, sketch.num_nan, sketch.num_inf, sketch.minimum, sketch.maximum
     (3, 1, 1, 1.0, 4.0)
-    >>> round(sketch.quantile(0.5), 1)
+    >>> sketch.quantile(0.5)
     2.0
     """
 
@@ -63,8 +63,9 @@ class NumberSketch:
             return np.nan
         numbers = sorted(self.bins)
         ends = np.cumsum([self.bins[number] for number in numbers])
-        found = numbers[min(np.searchsorted(ends, share * self.count), len(numbers) - 1)]
-        return float(np.clip(bin_middle(found), self.minimum, self.maximum))
+        found = numbers[min(int(np.searchsorted(ends, share * self.count)), len(numbers) - 1)]
+        middle = float(np.clip(bin_middle(found), self.minimum, self.maximum))
+        return float(round(middle)) if self.num_whole == self.count else middle
 
 
 def bin_numbers(values: np.ndarray) -> np.ndarray:

@@ -62,13 +62,14 @@ def scan_batches(path: str, limit: int | None = None) -> Iterator[Batch | BadRec
 def share_limit(max_records: int, num_files: int) -> Iterator[int | None]:
     """How many records to read of each file so that a sample has some of every file.
 
-    >>> list(share_limit(10, 3)), list(share_limit(0, 2))
-    ([4, 3, 3], [None, None])
+    >>> list(share_limit(10, 3)), list(share_limit(1, 2)), list(share_limit(0, 2))
+    ([4, 3, 3], [1, 0], [None, None])
     """
+    left = max_records
     for files_left in range(num_files, 0, -1):
-        limit = -(-max_records // files_left) if max_records else None
-        yield limit
-        max_records -= limit or 0
+        limit = -(-left // files_left)
+        left -= limit
+        yield limit if max_records else None
 
 
 def _batches(

@@ -35,7 +35,7 @@ def schema_text(starter: Starter, profile: Profile) -> str:
 
 def _section(section: str, part: Any, starter: Starter) -> list[str]:
     if not isinstance(part, list):
-        name = part.get("feature", part["name"]) if isinstance(part, dict) else ""
+        name = str(part.get("feature", part["name"])) if isinstance(part, dict) else ""
         return [*_comment(starter.notes.get((section, name), "")),
                 f"{section}: {_flow(part)}", ""]
     lines = [f"{section}:", *_comment(starter.notes.get((section, ""), ""))]

@@ -127,8 +127,9 @@ class _Builder:
 
     def _make_vocabularies(self, groups: Sequence[ListGroup]) -> dict[str, str]:
         singles = [name for name in self._singles() if not self._is_number(name)]
-        lists = [name for group in groups if group.kind in ("behavior", "multiple")
-                 for name in group.features if self._is_id_list(name)]
+        lists = {name: guess_padding(self.profile.features[name])
+                 for group in groups if group.kind in ("behavior", "multiple")
+                 for name in group.features if self._is_id_list(name)}
         spaces = find_id_spaces(self.profile, singles, lists)
         for space in spaces:
             self._add_vocabulary(space)

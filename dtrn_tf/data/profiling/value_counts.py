@@ -56,6 +56,13 @@ class ValueCounts:
         self._most_held = max(self._most_held, other._most_held)
         self._add(other.counts.items())
 
+    def without(self, value: Any) -> ValueCounts:
+        """The same counts as if a value had not occurred."""
+        result = ValueCounts(self.max_values)
+        result.merge(self)
+        result.total -= result.counts.pop(value, 0)
+        return result
+
     @property
     def is_capped(self) -> bool:
         """Whether there were too many values, so that `distinct` is what there were at least."""
