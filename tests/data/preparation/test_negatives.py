@@ -5,10 +5,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from test_preparation import records
 
 from dtrn_tf.data.preparation.negatives import count_item_days, merge_item_days, sample_items
+from dtrn_tf.data.preparation.prepare import prepare
 from dtrn_tf.data.preparation.prepare_spec import Negatives, PrepareSpec
 from dtrn_tf.data.preparation.rows import build_rows
+from dtrn_tf.data.preparation.source import source_of
 from dtrn_tf.data.preparation.tables import Tables
 from dtrn_tf.errors import DataError, SchemaError
 
@@ -219,3 +222,17 @@ def test_ids_of_another_type():
 def test_mistakes_are_named(path, to, message):
     with pytest.raises(SchemaError, match=message):
         PrepareSpec.from_dict(changed(*path, to=to))
+
+
+@pytest.mark.parametrize("num_shards", [1, 3])
+def test_prepare_counts_the_whole_log(tmp_path, num_shards):
+    log = random_log()
+    spec = PrepareSpec.from_dict(changed("negatives", to={"per_positive": 3, "seed": 5}))
+    items = pd.DataFrame({"item": np.arange(200), "brand": "b"})
+    prepare(spec, source_of(Tables(interactions=log, items=items)), str(tmp_path / "data"),
+            num_shards=num_shards)
+    found = sorted((r["user"][0], r["device"][0].decode(), r["item"][0], r["see"][0])
+                   for r in records(tmp_path / "data"))
+    expected = sorted((r["user"], r["device"], r["item"], r["see"])
+                      for r in rows_of(log, spec, log))
+    assert found == expected
