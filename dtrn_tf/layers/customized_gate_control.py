@@ -11,6 +11,7 @@ from dtrn_tf.layers.arguments import check_rate, check_units, check_whole
 from dtrn_tf.layers.experts import mix
 from dtrn_tf.layers.parallel_dense import ParallelDense
 from dtrn_tf.layers.parallel_mlp import ParallelMLP
+from dtrn_tf.layers.split_fields import Fields, each_view
 
 
 @tf.keras.utils.register_keras_serializable(package="dtrn_tf")
@@ -85,10 +86,10 @@ class CustomizedGateControl(tf.keras.layers.Layer):
             num_gates, num_experts, "softmax", use_bias=False, dtype=self.dtype_policy
         )
 
-    def call(self, inputs: Sequence[tf.Tensor], training: bool | None = None) -> Any:
+    def call(self, inputs: Sequence[Fields], training: bool | None = None) -> Any:
         tasks, stream = inputs
         num_own, num_shared = self.task_experts.num_parallel, self.num_shared_experts
-        stream = tf.expand_dims(stream, 2)  # [B, J', 1, N]
+        stream = each_view(stream)  # [B, J', 1, N]
         own = self.task_experts(tasks, training=training)  # [B, K * E, U]
         own_of_task = tf.reshape(own, [-1, self.num_tasks, self.num_task_experts, self.units[-1]])
         shared = self.shared_experts(stream, training=training)  # [B, J', E, U]

@@ -11,6 +11,7 @@ from dtrn_tf.layers.arguments import check_rate, check_units, check_whole
 from dtrn_tf.layers.experts import mix
 from dtrn_tf.layers.parallel_dense import ParallelDense
 from dtrn_tf.layers.parallel_mlp import ParallelMLP
+from dtrn_tf.layers.split_fields import Fields, each_view
 
 
 @tf.keras.utils.register_keras_serializable(package="dtrn_tf")
@@ -67,8 +68,8 @@ class MMoE(tf.keras.layers.Layer):
         self.gates.build((None, views, width))
         super().build(input_shape)
 
-    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        experts = self.experts(tf.expand_dims(inputs, 2), training=training)  # [B, J, E, U]
+    def call(self, inputs: Fields, training: bool | None = None) -> tf.Tensor:
+        experts = self.experts(each_view(inputs), training=training)  # [B, J, E, U]
         return mix(self.gates(inputs), experts)  # [B, K, U]
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:

@@ -8,6 +8,8 @@ from typing import Any
 import tensorflow as tf
 
 from dtrn_tf.layers.arguments import check_whole
+from dtrn_tf.layers.parallel_affine import parallel_affine
+from dtrn_tf.layers.split_fields import Fields, SplitFields
 
 
 @tf.keras.utils.register_keras_serializable(package="dtrn_tf")
@@ -25,6 +27,7 @@ class ParallelDense(tf.keras.layers.Layer):
 
     Inputs: [..., G, N]; G divides S, and input g goes to the S / G consecutive layers from
         g * S / G on. So G = 1 is one input for all layers and G = S one input for each.
+        Or `SplitFields` that stand for such an input.
     Outputs: [..., S, U].
 
     Raises:
@@ -73,26 +76,12 @@ class ParallelDense(tf.keras.layers.Layer):
         self.activate = tf.keras.activations.get(self.activation)
         super().build(input_shape)
 
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        outputs = self._multiply(inputs)  # [R, S * U]
-        if self.use_bias:
-            outputs = tf.nn.bias_add(outputs, tf.reshape(self.bias, [-1]))
-        shape = [self.num_parallel, self.units]
-        outputs = tf.reshape(outputs, tf.concat([tf.shape(inputs)[:-2], shape], 0))
-        return self.activate(tf.ensure_shape(outputs, [*inputs.shape[:-2], *shape]))
-
-    def _multiply(self, inputs: tf.Tensor) -> tf.Tensor:
-        """All products; the leading axes become one, R. [..., G, N] -> [R, S * U]"""
-        # Letters: g input, p layer of that input; S = G * P.
-        groups, width = inputs.shape[-2:]
-        if groups == 1:  # one wide matrix product instead of S small ones
-            kernel = tf.reshape(tf.transpose(self.kernel, [1, 0, 2]), [width, -1])  # [N, S * U]
-            return tf.matmul(tf.reshape(inputs, [-1, width]), kernel)
-        kernel = tf.reshape(self.kernel, [groups, -1, width, self.units])  # [G, P, N, U]
-        kernel = tf.reshape(tf.transpose(kernel, [0, 2, 1, 3]), [groups, width, -1])
-        rows = tf.transpose(tf.reshape(inputs, [-1, groups, width]), [1, 0, 2])  # [G, R, N]
-        outputs = tf.transpose(tf.matmul(rows, kernel), [1, 0, 2])  # [R, G, P * U]
-        return tf.reshape(outputs, [-1, self.num_parallel * self.units])
+    def call(self, inputs: Fields) -> tf.Tensor:
+        kernel = tf.convert_to_tensor(self.kernel)
+        bias = tf.convert_to_tensor(self.bias) if self.use_bias else None
+        if isinstance(inputs, SplitFields):
+            return self.activate(inputs.affine(kernel, bias))
+        return self.activate(parallel_affine(inputs, kernel, bias))
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from dtrn_tf.layers.arguments import check_rate, check_units, check_whole
 from dtrn_tf.layers.parallel_dense import ParallelDense
+from dtrn_tf.layers.split_fields import Fields
 
 
 @tf.keras.utils.register_keras_serializable(package="dtrn_tf")
@@ -54,7 +55,7 @@ class ParallelMLP(tf.keras.layers.Layer):
             dropout.build(shape)
         super().build(input_shape)
 
-    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+    def call(self, inputs: Fields, training: bool | None = None) -> tf.Tensor:
         outputs = inputs
         for dense, dropout in zip(self.hidden, self.dropouts):
             outputs = dropout(dense(outputs), training=training)  # [..., S, U]

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from dtrn_tf.layers.arguments import check_rate, check_units, check_whole
 from dtrn_tf.layers.customized_gate_control import CustomizedGateControl
+from dtrn_tf.layers.split_fields import Fields
 
 
 @tf.keras.utils.register_keras_serializable(package="dtrn_tf")
@@ -80,7 +81,7 @@ class PLE(tf.keras.layers.Layer):
             shapes = [(None, self.num_tasks, self.units[-1]), (None, views, self.units[-1])]
         super().build(input_shape)
 
-    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+    def call(self, inputs: Fields, training: bool | None = None) -> tf.Tensor:
         streams = inputs, inputs
         for level in self.levels[:-1]:
             streams = level(list(streams), training=training)  # [B, K, U], [B, J, U]

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from dtrn_tf.layers.arguments import check_rate, check_units
 from dtrn_tf.layers.parallel_mlp import ParallelMLP
+from dtrn_tf.layers.split_fields import Fields, each_view
 
 
 @tf.keras.utils.register_keras_serializable(package="dtrn_tf")
@@ -43,8 +44,8 @@ class SharedBottom(tf.keras.layers.Layer):
         self.bottom.build((None, None, 1, input_shape[-1]))
         super().build(input_shape)
 
-    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        outputs = self.bottom(inputs[:, :, tf.newaxis], training=training)  # [B, J, 1, U]
+    def call(self, inputs: Fields, training: bool | None = None) -> tf.Tensor:
+        outputs = self.bottom(each_view(inputs), training=training)  # [B, J, 1, U]
         return tf.squeeze(outputs, 2)  # [B, J, U]
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:

@@ -10,6 +10,7 @@ import tensorflow as tf
 from dtrn_tf.layers.arguments import check_one_of, check_units, check_whole
 from dtrn_tf.layers.parallel_dense import ParallelDense
 from dtrn_tf.layers.parallel_mlp import ParallelMLP
+from dtrn_tf.layers.split_fields import Fields, SplitFields, flat_fields, joined
 
 
 @tf.keras.utils.register_keras_serializable(package="dtrn_tf")
@@ -23,8 +24,8 @@ class TaskRefinement(tf.keras.layers.Layer):
         hidden_units: Widths of the hidden layers of every MLP_k, with ReLU.
         granularity: "field" makes one weight per field, "element" one per element of a field.
 
-    Inputs: fields [B, J, F, D] with J = 1 (the same for all tasks) or K.
-    Outputs: [B, K, F, D].
+    Inputs: fields [B, J, F, D] with J = 1 (the same for all tasks) or K, or `SplitFields`.
+    Outputs: [B, K, F, D], with one weight per field split as the inputs are.
 
     Raises:
         ValueError: An argument is out of range.
@@ -64,10 +65,13 @@ class TaskRefinement(tf.keras.layers.Layer):
         self.excitation.build((None, self.num_tasks, self.hidden_units[-1]))
         super().build(input_shape)
 
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        views, fields, width = inputs.shape[1:]
-        flat = tf.reshape(inputs, [-1, views, fields * width])
-        weights = 2 * tf.sigmoid(self.excitation(self.hidden(flat)))  # [B, K, F] or [B, K, F * D]
+    def call(self, inputs: Fields) -> Fields:
+        hidden = self.hidden(flat_fields(inputs))
+        weights = 2 * tf.sigmoid(self.excitation(hidden))  # [B, K, F] or [B, K, F * D]
+        if self.granularity == "field" and isinstance(inputs, SplitFields):
+            return inputs.weighted(weights)
+        inputs = joined(inputs)
+        fields, width = inputs.shape[2:]
         weights = tf.reshape(
             weights, [-1, self.num_tasks, fields, 1 if self.granularity == "field" else width]
         )  # [B, K, F, 1 or D]

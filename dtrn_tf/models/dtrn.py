@@ -7,13 +7,17 @@ from typing import Any
 
 import tensorflow as tf
 
-from dtrn_tf.layers import FeatureEmbedding, NumericEmbedding, SequenceEmbedding, TaskTowers
+from dtrn_tf.layers import (PLE, FeatureEmbedding, MMoE, NumericEmbedding, SequenceEmbedding,
+                            SharedBottom, TaskRefinement, TaskTowers)
 from dtrn_tf.layers.mean_pooling import MeanPooling
 from dtrn_tf.layers.sequences import tokens_and_sequences
+from dtrn_tf.layers.split_fields import Fields, SplitFields, flat_fields, joined, side_by_side
 from dtrn_tf.schema import PADDING_ID, REQUEST_INDEX, Schema
 
 keras = tf.keras
 Tensor = Any
+# Not their subclasses: those may do with their inputs what only a tensor can.
+_KNOW_SPLIT_FIELDS = (TaskRefinement, SharedBottom, MMoE, PLE)
 
 
 @keras.utils.register_keras_serializable(package="dtrn_tf")
@@ -84,12 +88,15 @@ class DTRN(keras.Model):  # type: ignore[name-defined]
         self.embedding = FeatureEmbedding(
             tables, {f.name: f.vocabulary for f in schema.id_features}, embedding_width,
             pooling=pooling, weights=weights, name="embedding")
-        self.numeric_embedding = NumericEmbedding(embedding_width, name="numeric_embedding")
+        self.numeric_embeddings = {
+            level: NumericEmbedding(embedding_width, name=f"{level}_numeric_embedding")
+            for level in sorted({f.level for f in schema.scalar_features})}
         # Fields of several numbers start with the variance of those of one.
-        self.vector_embeddings = [
-            keras.layers.Dense(embedding_width, kernel_initializer=keras.initializers.RandomUniform(
-                -0.05 / f.size ** 0.5, 0.05 / f.size ** 0.5), name=f"{f.name}_vector")
-            for f in schema.vector_features]
+        self.vector_embeddings = {
+            f.name: keras.layers.Dense(embedding_width, name=f"{f.name}_vector",
+                                       kernel_initializer=keras.initializers.RandomUniform(
+                                           -0.05 / f.size ** 0.5, 0.05 / f.size ** 0.5))
+            for f in schema.vector_features}
         self.sequence_embeddings = [
             SequenceEmbedding(embedding_width, b.max_length, name=f"{b.name}_embedding")
             for b in schema.behaviors]
@@ -133,10 +140,10 @@ class DTRN(keras.Model):  # type: ignore[name-defined]
         width = self.embedding_width
         num_fields, num_tasks = len(self.schema.features), len(self.schema.tasks)
         _build(self.embedding, None)
-        if self.schema.scalar_features:
-            _build(self.numeric_embedding, (None, len(self.schema.scalar_features)))
-        for feature, layer in zip(self.schema.vector_features, self.vector_embeddings):
-            _build(layer, (None, feature.size))
+        for level, layer in self.numeric_embeddings.items():
+            _build(layer, (None, sum(f.level == level for f in self.schema.scalar_features)))
+        for feature in self.schema.vector_features:
+            _build(self.vector_embeddings[feature.name], (None, feature.size))
         for behavior, layer in zip(self.schema.behaviors, self.sequence_embeddings):
             _build(layer, [(None, None, width)] * len(behavior.features))
         num_representations = 1
@@ -144,7 +151,8 @@ class DTRN(keras.Model):  # type: ignore[name-defined]
             _build(self.interest, [(None, None, width)] * len(self.schema.behaviors))
             num_representations = self.interest.num_tasks
         if self._uses_target:
-            _build(self.target_projection, (None, self._num_candidate_fields * width))
+            num_targets = sum(f.level == "candidate" for f in self.schema.features)
+            _build(self.target_projection, (None, num_targets * width))
         num_fields += len(self.schema.behaviors)
         if self.refinement is not None:
             _build(self.refinement, (None, num_representations, num_fields, width))
@@ -157,72 +165,79 @@ class DTRN(keras.Model):  # type: ignore[name-defined]
         self.built = True
 
     def call(self, inputs: Mapping[str, Tensor], training: bool | None = None) -> dict[str, Tensor]:
+        index = inputs.get(REQUEST_INDEX)
         embedded = _look_up(self.embedding, inputs)
-        fields = self._fields(inputs, embedded)                          # [B, F, D]
-        interests = self._interests(inputs, embedded, fields, training)  # [B, J, T, D]
-        bottom = _join(fields, interests)                                # [B, J, F+T, D]
+        requests = self._fields("request", inputs, embedded)                 # [R, 1, F, D]
+        candidates = self._fields("candidate", inputs, embedded)             # [B, 1, F, D]
+        interests = self._interests(inputs, embedded, candidates, training)  # [R or B, J, T, D]
+        bottom = self._bottom(requests, interests, candidates, index)        # [B, J, F+T, D]
         if self.refinement is not None:
-            bottom = self.refinement(bottom)                             # [B, K, F+T, D]
-        shape = (-1, bottom.shape[1], bottom.shape[2] * bottom.shape[3])
-        hidden = self.network(tf.reshape(bottom, shape), training=training)  # [B, K, U]
-        logits = self.towers(hidden, training=training)                  # [B, K]
+            bottom = self.refinement(_as_taken_by(self.refinement, bottom))  # [B, K, F+T, D]
+        bottom = flat_fields(_as_taken_by(self.network, bottom))             # [B, K, (F+T) * D]
+        hidden = self.network(bottom, training=training)                     # [B, K, U]
+        logits = self.towers(hidden, training=training)                      # [B, K]
         if self.wide is not None:
-            weights = _look_up(self.wide, inputs)
-            logits += tf.add_n(list(self._per_candidate(weights, inputs).values()))
+            logits += self._wide_logits(_look_up(self.wide, inputs), index)
         return dict(zip(self.schema.task_names, tf.unstack(logits, axis=1)))
 
-    def _fields(self, inputs: Mapping[str, Tensor], embedded: Mapping[str, Tensor]) -> Tensor:
-        """One field per feature, candidate fields last. [B, F, D]"""
-        vectors = {f.name: layer(inputs[f.name]) for f, layer in zip(
-            self.schema.vector_features, self.vector_embeddings)}
-        fields = self._per_candidate({**embedded, **vectors}, inputs)
-        if self.schema.scalar_features:
-            names = [f.name for f in self.schema.scalar_features]
-            numbers = self._per_candidate({name: inputs[name] for name in names}, inputs)
-            embedded_numbers = self.numeric_embedding(tf.stack([numbers[n] for n in names], axis=1))
-            fields.update(zip(names, tf.unstack(embedded_numbers, axis=1)))
-        ordered = sorted(self.schema.features, key=lambda f: f.level == "candidate")
-        return tf.stack([fields[f.name] for f in ordered], axis=1)
+    def _fields(self, level: str, inputs: Mapping[str, Tensor],
+                embedded: Mapping[str, Tensor]) -> Tensor | None:
+        """One field per feature of one level, or None without any. [R or B, 1, F, D]"""
+        features = [f for f in self.schema.features if f.level == level]
+        fields = {f.name: embedded[f.name] for f in features if f.name in embedded}
+        for feature in features:
+            if feature.name in self.vector_embeddings:
+                fields[feature.name] = self.vector_embeddings[feature.name](inputs[feature.name])
+        numbers = [f.name for f in features if f.name not in fields]
+        if numbers:
+            values = tf.stack([inputs[name] for name in numbers], axis=1)
+            values = self.numeric_embeddings[level](values)
+            fields.update(zip(numbers, tf.unstack(values, axis=1)))
+        return tf.stack([fields[f.name] for f in features], 1)[:, tf.newaxis] if features else None
 
-    def _per_candidate(self, values: Mapping[str, Tensor],
-                       inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Values of features, those of requests repeated for their candidates. [B, ...] each"""
-        kept = {f.name: values[f.name] for f in self.schema.features if f.name in values}
-        names = [f.name for f in self.schema.features if f.name in kept and f.level == "request"]
-        if REQUEST_INDEX not in inputs or not names:
-            return kept
-        requests = tf.stack([kept[name] for name in names], axis=1)  # [R, F, ...]
-        candidates = tf.gather(requests, inputs[REQUEST_INDEX])      # [B, F, ...]
-        return {**kept, **dict(zip(names, tf.unstack(candidates, axis=1)))}
+    def _bottom(self, requests: Tensor | None, interests: Tensor | None, candidates: Tensor | None,
+                index: Tensor | None) -> Fields:
+        """Fields of requests, interests, fields of candidates, in this order. [B, J, F+T, D]"""
+        of_requests, of_candidates = [requests, interests], [candidates]
+        if self._uses_target:  # interests that differ by candidate
+            of_requests, of_candidates = [requests], [interests, candidates]
+        parts = [[part for part in side if part is not None]
+                 for side in (of_requests, of_candidates)]
+        if index is None or not all(parts):
+            return side_by_side([*parts[0], *parts[1]])
+        return SplitFields(side_by_side(parts[0]), side_by_side(parts[1]), index)
+
+    def _wide_logits(self, weights: Mapping[str, Tensor], index: Tensor | None) -> Tensor:
+        """The sum of the weights of all categorical ids. [B, K]"""
+        features = [f for f in self.schema.features if f.name in weights]
+        requests = [weights[f.name] for f in features if f.level == "request"]      # of [R, K]
+        candidates = [weights[f.name] for f in features if f.level == "candidate"]  # of [B, K]
+        if index is not None and requests:
+            requests = [tf.gather(tf.add_n(requests), index)]
+        return tf.add_n([*requests, *candidates])
 
     def _interests(self, inputs: Mapping[str, Tensor], embedded: Mapping[str, Tensor],
-                   fields: Tensor, training: bool | None) -> Tensor | None:
-        """What each behaviour sequence says. [B, J, T, D]"""
+                   candidates: Tensor | None, training: bool | None) -> Tensor | None:
+        """What each behaviour sequence says. [R, J, T, D], or [B, J, T, D] if a target is used"""
         if not self.schema.behaviors:
             return None
-        index = inputs.get(REQUEST_INDEX)
         masks = [_mask(inputs[b.features[0].name]) for b in self.schema.behaviors]
         sequences = [
             layer([embedded[f.name] for f in b.features], event_mask=mask)
             for b, layer, mask in zip(self.schema.behaviors, self.sequence_embeddings, masks)]
         if self._uses_target:
-            return self.interest(sequences, masks, self._target(fields), index, training=training)
+            target = self.target_projection(tf.squeeze(flat_fields(candidates), 1))  # [B, D]
+            index = inputs.get(REQUEST_INDEX)
+            return self.interest(sequences, masks, target, index, training=training)
         if self.interest is not None:
-            interests = self.interest(sequences, masks, training=training)  # [R, J, T, D]
-        else:
-            interests = self._means(sequences, masks)                       # [R, 1, T, D]
-        return interests if index is None else tf.gather(interests, index)
+            return self.interest(sequences, masks, training=training)
+        return self._means(sequences, masks)
 
     def _means(self, sequences: Sequence[Tensor], masks: Sequence[Tensor | None]) -> Tensor:
+        """[R, 1, T, D]"""
         packed = [tokens_and_sequences(x, mask) for x, mask in zip(sequences, masks)]
         return tf.stack([self.mean_pooling(tokens[:, tf.newaxis], sequences=places)
                          for tokens, places in packed], axis=2)
-
-    def _target(self, fields: Tensor) -> Tensor:
-        """The query of target attention: the candidate's fields. [B, D]"""
-        size = self._num_candidate_fields * self.embedding_width
-        return self.target_projection(
-            tf.reshape(fields[:, -self._num_candidate_fields:], (-1, size)))
 
     @property
     def _uses_interest(self) -> bool:
@@ -231,10 +246,6 @@ class DTRN(keras.Model):  # type: ignore[name-defined]
     @property
     def _uses_target(self) -> bool:
         return self._uses_interest and self.interest.pooling == "target"
-
-    @property
-    def _num_candidate_fields(self) -> int:
-        return sum(f.level == "candidate" for f in self.schema.features)
 
     def get_config(self) -> dict[str, Any]:
         layers = {name: keras.layers.serialize(layer)
@@ -272,12 +283,9 @@ def _mask(items: Tensor | tf.RaggedTensor) -> Tensor | None:
     return None if isinstance(items, tf.RaggedTensor) else tf.not_equal(items, PADDING_ID)
 
 
-def _join(fields: Tensor, interests: Tensor | None) -> Tensor:
-    """Fields are the same for every task until here. [B, F, D], [B, J, T, D] -> [B, J, F+T, D]"""
-    fields = fields[:, tf.newaxis]
-    if interests is None:
-        return fields
-    return tf.concat([tf.repeat(fields, interests.shape[1], axis=1), interests], axis=2)
+def _as_taken_by(layer: Any, fields: Fields) -> Fields:
+    """What belongs to the request stays apart for layers that know it; others get plain fields."""
+    return fields if type(layer) in _KNOW_SPLIT_FIELDS else joined(fields)
 
 
 def _rates_in_order(schema: Schema,

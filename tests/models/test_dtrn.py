@@ -107,14 +107,58 @@ def _requests(seed=0):
     return grouped, {**rows, "item": candidates["item"]}
 
 
+class OwnNetwork(keras.layers.Layer):
+    """What a user may write: it takes a tensor [B, J, N]."""
+
+    def build(self, input_shape):
+        self.dense = keras.layers.Dense(6)
+        self.dense.build((None, input_shape[-1]))
+        super().build(input_shape)
+
+    def call(self, inputs, training=None):
+        return tf.reshape(self.dense(tf.reshape(inputs, [-1, inputs.shape[2]])),
+                          [-1, inputs.shape[1], 6])
+
+    def compute_output_shape(self, input_shape):
+        return None, input_shape[1], 6
+
+
+class OwnExperts(MMoE):
+    """What a user may change: it looks at its inputs as at a tensor."""
+
+    def call(self, inputs, training=None):
+        return super().call(tf.tanh(inputs), training=training)
+
+
+def _interest(kind):
+    return {"average": None, "shared": TaskInterest(1), "mean": TaskInterest(3, num_heads=5),
+            "target": TaskInterest(3, pooling="target")}[kind]
+
+
+@pytest.mark.parametrize("interest", ["average", "shared", "mean", "target"])
 @pytest.mark.parametrize("wide", [True, False])
-@pytest.mark.parametrize("interest", [
-    None, TaskInterest(1), TaskInterest(3, num_heads=5), TaskInterest(3, pooling="target")],
-    ids=["average", "shared", "mean", "target"])
-def test_requests_and_impressions_give_the_same_with_gradients(interest, wide):
-    """One of the requests has no candidate."""
-    model = _model(interest=interest and type(interest).from_config(interest.get_config()),
-                   wide=wide)
+def test_requests_and_impressions_give_the_same(interest, wide):
+    _check_layouts(_model(interest=_interest(interest), wide=wide))
+
+
+@pytest.mark.parametrize("refinement", ["field", "element", None])
+@pytest.mark.parametrize("network, interest", [
+    ("shared_bottom", "mean"), ("ple", "shared"), ("mmoe", "average"), ("ple", "target"),
+    (OwnNetwork, "mean"), (OwnExperts, "mean")])
+def test_networks_give_the_same_for_requests_and_impressions(network, interest, refinement):
+    model = _model(interest=_interest(interest),
+                   refinement=refinement and TaskRefinement(3, (4,), refinement))
+    if network is OwnNetwork:
+        model.network = OwnNetwork()
+    elif network is OwnExperts:
+        model.network = OwnExperts(3, 2, (11,))
+    else:
+        model.network = _networks()[network]
+    _check_layouts(model)
+
+
+def _check_layouts(model):
+    """Values and gradients; one of the requests has no candidate."""
     results = []
     for inputs in _requests():
         with tf.GradientTape() as tape:
@@ -151,8 +195,8 @@ def test_the_baseline_equals_its_definition():
     means = [tf.stack([tf.reduce_sum(tokens[t][b, :n], 0) / max(n, 1)
                        for b, n in enumerate(inputs[name].row_lengths().numpy())])
              for t, name in enumerate(("liked_item", "bought_item"))]
-    age = model.numeric_embedding(inputs["age"][:, None])[:, 0]
-    bottom = tf.concat([embedded["tab"], age, embedded["item"], *means], axis=1)[:, None]
+    age = model.numeric_embeddings["request"](inputs["age"][:, None])[:, 0]
+    bottom = tf.concat([embedded["tab"], age, *means, embedded["item"]], axis=1)[:, None]
     wide = model.wide({name: ids[name] for name in ("item", "tab")})
     expected = model.towers(model.network(bottom)) + wide["item"] + wide["tab"]
     for k, task in enumerate(TASKS):
