@@ -120,10 +120,10 @@ def test_encode_writes_the_same_records():
 
 
 @pytest.mark.parametrize("changes, message", [
-    ({"dense": [0.0] * 614}, r"feature 'dense' should be a list of 615 numbers\. Received: 614 val"),
+    ({"dense": [0.0] * 614}, r"feature 'dense' should be a list of 615 numbers\. Received: 614 "),
     ({"dense": 0.5}, r"feature 'dense' should be a list of 615 numbers\. Received: 1 values"),
     ({"dense": ...}, r"f, record 3: feature 'dense' should be present\. Received: only \['616'"),
-    ({"dense": [0] * 615}, r"'dense' should be a list of 615 numbers \(float_list\)\. Received: int"),
+    ({"dense": [0] * 615}, r"'dense' should be a list of 615 numbers \(float_list\)\. Received: i"),
     ({"user_id": [b"a", b"b"]}, r"feature 'user-id' should be one string\. Received: 2 values"),
     ({"user_id": 3}, r"feature 'user-id' should be one string \(bytes_list\)\. Received: int64_l"),
     ({"n_616_weights": ...}, r"f, record 3: ids and weights of feature 'tags' should be of equal "

@@ -8,16 +8,19 @@ import tensorflow as tf
 from own_log import full_record, log_schema, sparse_record, write_log
 
 from dtrn_tf.data.examples import parse_examples
-from dtrn_tf.data.preprocessing import Preprocessing
+from dtrn_tf.data.preprocessing import Preprocessing, raw_from_dense
 from dtrn_tf.data.reader import list_shards, read_records
+from dtrn_tf.data.statistics import Moments, Statistics, save_statistics
 from dtrn_tf.layers import SharedBottom
 from dtrn_tf.models import DTRN
 from dtrn_tf.optimizers import PairedOptimizer, make_optimizer, make_row_optimizer
+from dtrn_tf.schema import Schema
 from dtrn_tf.training import TrainStep, load_run, make_strategy
 from export.exporter import export_run
 from export.model_card import model_card
 from export.sample_records import sample_records
-from export.signatures import dense_inputs
+from export.signatures import build_signatures, dense_inputs, predictions
+from export.verification import dense_request
 
 SCHEMA = log_schema()
 
@@ -117,3 +120,67 @@ def test_sample_records_lack_what_may_be_absent(run_dir):
     assert all(("616" in f) == ("616-weights" in f) for f in features)
     orders = [value for f in features for value in f["order-list"].bytes_list.value]
     assert 0.1 < orders.count(b"0") / len(orders) < 0.4
+
+
+REQUESTS = Schema.from_dict({
+    "layout": "request",
+    "vocabularies": [{"name": "tag", "kind": "identity", "size": 9},
+                     {"name": "gap", "kind": "log_bucket", "size": 12}],
+    "features": [
+        {"name": "image", "level": "candidate", "size": 2, "feature": "dense", "length": 3},
+        {"name": "score", "level": "candidate", "feature": "dense", "offset": 2},
+        {"name": "user", "level": "request", "size": 4, "dtype": "int64", "default": -1},
+        {"name": "tags", "level": "request", "vocabulary": "tag", "multiple": True,
+         "weights": "tag-weights", "optional": True, "padding": 3},
+        {"name": "words", "level": "request", "vocabulary": "tag", "multiple": True,
+         "pooling": "sum"}],
+    "behaviors": [
+        {"name": behavior, "max_length": 3, "padding": 5, "order": order, "features": [
+            {"name": f"{behavior}_tag", "vocabulary": "tag"},
+            # One list of the records belongs to both behaviours.
+            {"name": f"{behavior}_gap", "vocabulary": "gap", "feature": "times", "gap": True}]}
+        for behavior, order in (("seen", "newest_first"), ("done", "newest_last"))],
+    "time": {"name": "now"},
+    "tasks": [{"name": "click", "label": "y"}, {"name": "stay", "label": "z", "kind": "regression",
+                                                "dtype": "float32", "mask": "seen"}]})
+
+
+def test_requests_with_vectors_and_lists_are_served_alike(tmp_path):
+    save_statistics(Statistics(numeric={
+        "image": Moments((0.5, 1.0), (2.0, 1.0)), "score": Moments(1.0, 2.0),
+        "user": Moments((400.0,) * 4, (300.0,) * 4)}), tmp_path / "statistics.json")
+    model = DTRN(REQUESTS, network=SharedBottom((8,)), wide=True)
+    model.build()
+    random = np.random.default_rng(1)
+    model.set_weights([random.normal(0.0, 0.5, size=w.shape) for w in model.get_weights()])
+    preprocessing = Preprocessing(REQUESTS, tmp_path)
+    records = sample_records(REQUESTS, str(tmp_path), 40)
+    raw = parse_examples(tf.constant(records), REQUESTS, labels=False)
+    expected = predictions(model, preprocessing, raw, REQUESTS.tasks)
+    dense = dense_request(raw, REQUESTS)
+    assert set(dense) == set(dense_inputs(REQUESTS))
+    rows = len(dense["score"])
+    assert rows > 60 and all(len(value) == rows for value in dense.values())
+    served = predictions(model, preprocessing, raw_from_dense(
+        {name: tf.constant(value) for name, value in dense.items()}, REQUESTS), REQUESTS.tasks)
+    for task, value in expected.items():
+        np.testing.assert_allclose(served[task], value, rtol=1e-4, atol=1e-6)
+        assert np.std(value) > 0.05
+
+
+def test_weights_of_another_shape_than_their_ids(tmp_path):
+    def model(inputs, training):
+        return dict.fromkeys(REQUESTS.task_names, inputs["score"])
+
+    save_statistics(Statistics(numeric={
+        "image": Moments((0.0,) * 2, (1.0,) * 2), "score": Moments(0.0, 1.0),
+        "user": Moments((0.0,) * 4, (1.0,) * 4)}), tmp_path / "statistics.json")
+    preprocessing = Preprocessing(REQUESTS, tmp_path)
+    signature = build_signatures(model, preprocessing, REQUESTS)["click"]
+    raw = parse_examples(
+        tf.constant(sample_records(REQUESTS, str(tmp_path), 3)), REQUESTS, labels=False)
+    dense = {k: tf.constant(v) for k, v in dense_request(raw, REQUESTS).items()}
+    assert signature(**dense)["click"].shape == dense["score"].shape
+    with pytest.raises(tf.errors.InvalidArgumentError,
+                       match="tags_weights should have the shape of tags"):
+        signature(**{**dense, "tags_weights": dense["tags_weights"][:, :-1]})
