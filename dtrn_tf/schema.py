@@ -643,6 +643,16 @@ class Schema:
         return tuple(f for f in self.features if isinstance(f, NumericFeature))
 
     @property
+    def scalar_features(self) -> tuple[NumericFeature, ...]:
+        """Fields of one number."""
+        return tuple(f for f in self.numeric_features if f.size == 1)
+
+    @property
+    def vector_features(self) -> tuple[NumericFeature, ...]:
+        """Fields of several numbers."""
+        return tuple(f for f in self.numeric_features if f.size > 1)
+
+    @property
     def sequence_features(self) -> tuple[SequenceFeature, ...]:
         return tuple(f for b in self.behaviors for f in b.features)
 

@@ -39,10 +39,11 @@ class DTRN(keras.Model):  # type: ignore[name-defined]
         base_rates: Mean label per task, to start the towers' biases at.
 
     Inputs:
-        A dict as `Preprocessing` makes it: categorical features [B] int32 table rows, numeric
-        features [B] float32, sequence features [B, (L)] int32, ragged (no work on padding) or
-        padded with 0. With `request_index` [B], ascending, the features of level request and the
-        sequences have one row per request, [R] and [R, (L)], and candidate b belongs to request
+        A dict as `Preprocessing` makes it: categorical features [B] int32 table rows, those of
+        many ids [B, (V)] with the weights of the ids, numeric features [B] or [B, N] float32,
+        sequence features [B, (L)] int32; lists are ragged (no work on padding) or padded with 0.
+        With `request_index` [B], ascending, the features of level request and the sequences have
+        one row per request, [R] and [R, (L)], and candidate b belongs to request
         `request_index[b]`: what depends on the request alone is computed once per request.
 
     Outputs:
@@ -78,10 +79,17 @@ class DTRN(keras.Model):  # type: ignore[name-defined]
         self.embedding_width = embedding_width
         self.base_rates = None if base_rates is None else dict(base_rates)
         tables = {v.name: v.num_rows for v in schema.vocabularies}
+        pooling = {f.name: f.pooling for f in schema.multiple_features}
+        weights = {f.name: f.weights_name for f in schema.multiple_features if f.weights}
         self.embedding = FeatureEmbedding(
             tables, {f.name: f.vocabulary for f in schema.id_features}, embedding_width,
-            name="embedding")
+            pooling=pooling, weights=weights, name="embedding")
         self.numeric_embedding = NumericEmbedding(embedding_width, name="numeric_embedding")
+        # Fields of several numbers start with the variance of those of one.
+        self.vector_embeddings = [
+            keras.layers.Dense(embedding_width, kernel_initializer=keras.initializers.RandomUniform(
+                -0.05 / f.size ** 0.5, 0.05 / f.size ** 0.5), name=f"{f.name}_vector")
+            for f in schema.vector_features]
         self.sequence_embeddings = [
             SequenceEmbedding(embedding_width, b.max_length, name=f"{b.name}_embedding")
             for b in schema.behaviors]
@@ -92,7 +100,8 @@ class DTRN(keras.Model):  # type: ignore[name-defined]
         self.wide = FeatureEmbedding(
             {f.vocabulary: tables[f.vocabulary] for f in schema.categorical_features},
             {f.name: f.vocabulary for f in schema.categorical_features},
-            len(schema.tasks), name="wide") if wide and schema.categorical_features else None
+            len(schema.tasks), pooling=pooling, weights=weights,
+            name="wide") if wide and schema.categorical_features else None
 
     @property
     def embedding_tables(self) -> list[Any]:
@@ -111,8 +120,10 @@ class DTRN(keras.Model):  # type: ignore[name-defined]
         width = self.embedding_width
         num_fields, num_tasks = len(self.schema.features), len(self.schema.tasks)
         _build(self.embedding, None)
-        if self.schema.numeric_features:
-            _build(self.numeric_embedding, (None, len(self.schema.numeric_features)))
+        if self.schema.scalar_features:
+            _build(self.numeric_embedding, (None, len(self.schema.scalar_features)))
+        for feature, layer in zip(self.schema.vector_features, self.vector_embeddings):
+            _build(layer, (None, feature.size))
         for behavior, layer in zip(self.schema.behaviors, self.sequence_embeddings):
             _build(layer, [(None, None, width)] * len(behavior.features))
         num_representations = 1
@@ -133,7 +144,7 @@ class DTRN(keras.Model):  # type: ignore[name-defined]
         self.built = True
 
     def call(self, inputs: Mapping[str, Tensor], training: bool | None = None) -> dict[str, Tensor]:
-        embedded = self.embedding({f.name: inputs[f.name] for f in self.schema.id_features})
+        embedded = _look_up(self.embedding, inputs)
         fields = self._fields(inputs, embedded)                          # [B, F, D]
         interests = self._interests(inputs, embedded, fields, training)  # [B, J, T, D]
         bottom = _join(fields, interests)                                # [B, J, F+T, D]
@@ -143,15 +154,17 @@ class DTRN(keras.Model):  # type: ignore[name-defined]
         hidden = self.network(tf.reshape(bottom, shape), training=training)  # [B, K, U]
         logits = self.towers(hidden, training=training)                  # [B, K]
         if self.wide is not None:
-            weights = self.wide({f.name: inputs[f.name] for f in self.schema.categorical_features})
+            weights = _look_up(self.wide, inputs)
             logits += tf.add_n(list(self._per_candidate(weights, inputs).values()))
         return dict(zip(self.schema.task_names, tf.unstack(logits, axis=1)))
 
     def _fields(self, inputs: Mapping[str, Tensor], embedded: Mapping[str, Tensor]) -> Tensor:
         """One field per feature, candidate fields last. [B, F, D]"""
-        fields = self._per_candidate(embedded, inputs)
-        if self.schema.numeric_features:
-            names = [f.name for f in self.schema.numeric_features]
+        vectors = {f.name: layer(inputs[f.name]) for f, layer in zip(
+            self.schema.vector_features, self.vector_embeddings)}
+        fields = self._per_candidate({**embedded, **vectors}, inputs)
+        if self.schema.scalar_features:
+            names = [f.name for f in self.schema.scalar_features]
             numbers = self._per_candidate({name: inputs[name] for name in names}, inputs)
             embedded_numbers = self.numeric_embedding(tf.stack([numbers[n] for n in names], axis=1))
             fields.update(zip(names, tf.unstack(embedded_numbers, axis=1)))
@@ -235,6 +248,10 @@ def _build(layer: Any, shape: Any) -> None:
     # A stage that was loaded, or used before, has its weights already.
     if not layer.built:
         layer.build(shape)
+
+
+def _look_up(layer: FeatureEmbedding, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return layer({name: inputs[name] for name in layer.input_names})
 
 
 def _mask(items: Tensor | tf.RaggedTensor) -> Tensor | None:
