@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from dtrn_tf.errors import DataError
+from dtrn_tf.errors import DataError, RecordError
 from dtrn_tf.schema import REQUEST_INDEX, NumericFeature, RecordFeature, Schema, Task
 
 Tensors = dict[str, Any]
@@ -159,7 +159,7 @@ def check_examples(serialized: bytes, schema: Schema, where: str) -> None:
         where: File and record, the beginning of the message.
 
     Raises:
-        DataError: It is no tf.train.Example; a feature is absent without a default, of the wrong
+        RecordError: It is no tf.train.Example; a feature is absent without a default, of the wrong
             type or has the wrong number of values; sequences of one behaviour, ids and their
             weights, or lists of candidates, differ in length; a request has no candidates; a label
             of a binary task without a rule is neither 0 nor 1.
@@ -167,8 +167,9 @@ def check_examples(serialized: bytes, schema: Schema, where: str) -> None:
     try:
         features = tf.train.Example.FromString(serialized).features.feature
     except Exception as error:  # protobuf's DecodeError, whose module differs by protobuf version
-        raise DataError(f"{where}: should be a serialized tf.train.Example. "
-                        f"Received: {serialized[:20]!r}... of {len(serialized)} bytes.") from error
+        raise RecordError(
+            f"{where}: should be a serialized tf.train.Example. Received: {serialized[:20]!r}... "
+            f"of {len(serialized)} bytes.", "not_example") from error
     values = {f.name: _checked_values(features, f, where) for f in schema.record_features}
     _check_counts({f.name: _count(f, len(values[f.name]), where) for f in schema.record_features},
                   schema, where)
@@ -176,7 +177,8 @@ def check_examples(serialized: bytes, schema: Schema, where: str) -> None:
         _check_labels(values, task, where)
     for weight in values[schema.sample_weight] if schema.sample_weight else ():
         if not 0.0 <= weight < float("inf"):
-            raise DataError(f"{where}: {_weight_text(schema)}. Received: {weight}. {_REMEDY}")
+            raise RecordError(f"{where}: {_weight_text(schema)}. Received: {weight}. {_REMEDY}",
+                              "bad_weight")
 
 
 def _names(schema: Schema) -> list[str]:
@@ -211,12 +213,12 @@ def _check_counts(counts: Mapping[str, int], schema: Schema, where: str) -> None
     for what, names in schema.aligned_features:
         lengths = {name: counts[name] for name in names}
         if len(set(lengths.values())) > 1:
-            raise DataError(f"{where}: {what} should be of equal length. Received lengths: "
-                            f"{lengths}. {_REMEDY}")
+            raise RecordError(f"{where}: {what} should be of equal length. Received lengths: "
+                              f"{lengths}. {_REMEDY}", "wrong_count")
     for name in schema.candidate_lists[:1]:
         if not counts[name]:
-            raise DataError(f"{where}: {_no_candidates_text(name)}. Received: an empty list. "
-                            f"{_REMEDY}")
+            raise RecordError(f"{where}: {_no_candidates_text(name)}. Received: an empty list. "
+                              f"{_REMEDY}", "wrong_count")
 
 
 def _vectors(numbers: tf.RaggedTensor, feature: RecordFeature) -> tf.RaggedTensor:
@@ -333,11 +335,11 @@ def _checked_values(features: Any, feature: RecordFeature, where: str) -> Any:
     if kind is None and feature.default is not None:
         return _default_values(feature)
     if name not in features:
-        raise DataError(f"{where}: feature {name!r} should be present. Received: only "
-                        f"{sorted(features)}. {_REMEDY}")
+        raise RecordError(f"{where}: feature {name!r} should be present. Received: only "
+                          f"{sorted(features)}. {_REMEDY}", "missing")
     if kind not in (_LISTS[feature.dtype], None):
-        raise DataError(f"{where}: feature {name!r} should be {_expected(feature)} "
-                        f"({_LISTS[feature.dtype]}). Received: {kind}. {_REMEDY}")
+        raise RecordError(f"{where}: feature {name!r} should be {_expected(feature)} "
+                          f"({_LISTS[feature.dtype]}). Received: {kind}. {_REMEDY}", "wrong_type")
     return getattr(features[name], _LISTS[feature.dtype]).value
 
 
@@ -349,8 +351,8 @@ def _default_values(feature: RecordFeature) -> Any:
 def _count(feature: RecordFeature, length: int, where: str) -> int:
     """How many values, or vectors, of a feature there are."""
     if length % feature.size if feature.is_list else length != feature.size:
-        raise DataError(f"{where}: feature {feature.name!r} should be {_expected(feature)}. "
-                        f"Received: {length} values. {_REMEDY}")
+        raise RecordError(f"{where}: feature {feature.name!r} should be {_expected(feature)}. "
+                          f"Received: {length} values. {_REMEDY}", "wrong_count")
     return length // feature.size
 
 
@@ -360,4 +362,5 @@ def _check_labels(values: Mapping[str, Any], task: Task, where: str) -> None:
     for code, is_observed in zip(codes, observed):
         valid = code in (0, 1) if _is_as_is(task) else float("-inf") < code < float("inf")
         if is_observed and not valid:
-            raise DataError(f"{where}: {_label_text(task)}. Received: {code}. {_REMEDY}")
+            raise RecordError(f"{where}: {_label_text(task)}. Received: {code}. {_REMEDY}",
+                              "bad_label")
