@@ -38,6 +38,11 @@ def identifier(value: Any, where: str) -> None:
         )
 
 
+def flag(value: Any, where: str) -> None:
+    if not isinstance(value, bool):
+        raise SchemaError(f"{where} should be true or false. Received: {value!r}.")
+
+
 def text(value: Any, where: str) -> None:
     if not isinstance(value, str) or not value:
         raise SchemaError(f"{where} should be text. Received: {value!r}.")

@@ -11,3 +11,16 @@ class SchemaError(UserError):
 
 class DataError(UserError):
     """Records, tables or directories that are missing or do not fit the schema."""
+
+
+class RecordError(DataError):
+    """A record that does not fit the schema.
+
+    Args:
+        message: What was expected, what came and how to mend it.
+        reason: A short name to count by, such as `missing`.
+    """
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason

@@ -148,7 +148,7 @@ def metrics_table(results: Mapping[str, Mapping[str, float | None]]) -> str:
 
 
 def write_metrics(
-    results: Mapping[str, Mapping[str, float]], path: str | os.PathLike[str]
+    results: Mapping[str, Mapping[str, Any]], path: str | os.PathLike[str]
 ) -> None:
     """Writes results as JSON; NaN becomes null.
 

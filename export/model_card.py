@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from dtrn_tf.schema import BehaviorSequence, Schema, Task
+from dtrn_tf.data.preprocessing import padded_inputs
+from dtrn_tf.schema import Schema, Task
 from export.signatures import EXAMPLES, SERVING_DEFAULT, dense_inputs
 
 
@@ -51,25 +52,23 @@ def model_card(schema: Schema, model_name: str, difference: float, tolerance: fl
         ]),
         "",
         "B is the number of rows of a call; every dense input has the same. A tf.train.Example",
-        "holds the features below (a sequence as a list of its own length, without the length",
-        "inputs); what else it holds is ignored.",
+        "holds the features below (a list as a list of its own length, without the length",
+        "inputs), under the name in parentheses if there is one; what else it holds is ignored.",
         *(_REQUESTS if schema.layout == "request" else ()),
         "",
         "## Dense inputs",
         "",
         *_table(("name", "type", "shape", "what"), [
-            (f"`{name}`", spec.dtype.name, _shape(spec), what)
-            for (name, spec), what in zip(specs.items(), _meanings(schema), strict=True)]),
+            (f"`{name}`", spec.dtype.name, _shape(spec), _meanings(schema)[name])
+            for name, spec in specs.items()]),
         "",
-        "Sequences are oldest first. Of the L positions, which may differ from call to call, the",
-        "first `..._length` count; what stands behind them is ignored. The newest positions up",
-        "to the model's maximum are used.",
+        "Of the L positions, which may differ from call to call, the first `..._length` count;",
+        "what stands behind them is ignored.",
         "",
         "## A request",
         "",
         "```json",
-        json.dumps({"signature_name": SERVING_DEFAULT, "instances": [_instance(schema, specs)]},
-                   indent=2),
+        *_json_request(_instance(schema, specs)),
         "```",
         "",
         "## Verification",
@@ -102,30 +101,57 @@ def _output(task: Task) -> tuple[str, str, str, str]:
 
 
 def _shape(spec: tf.TensorSpec) -> str:
-    return "[B]" if spec.shape.rank == 1 else "[B, L]"
+    sizes = ["B"] + ["L" if size is None else str(size) for size in spec.shape[1:]]
+    return f"[{', '.join(sizes)}]"
 
 
-def _meanings(schema: Schema) -> list[str]:
-    """One text for every dense input, in the same order."""
-    ids = [f"id of {f.vocabulary}, {f.level}" for f in schema.categorical_features]
-    numbers = [f"number, {f.level}" for f in schema.numeric_features]
-    return ids + numbers + [
-        f"ids of {feature.vocabulary}, the newest {behavior.max_length} are used"
-        for behavior in schema.behaviors for feature in behavior.features
-    ] + [_length_meaning(behavior) for behavior in schema.behaviors]
+def _meanings(schema: Schema) -> dict[str, str]:
+    """One text for every dense input."""
+    meanings = {}
+    sizes = {f.name: f.size for f in schema.record_features}
+    for f in schema.categorical_features:
+        ids = "ids" if f.multiple else "id"
+        meanings[f.name] = f"{ids} of {f.vocabulary}, {f.level}{_in_records(f.source, f.name)}"
+        if f.weights:
+            meanings[f.weights_name] = (f"weights of `{f.name}`"
+                                        f"{_in_records(f.weights, f.weights_name)}")
+    for n in schema.numeric_features:
+        numbers = "number" if n.size == 1 else "numbers"
+        part = f"[{n.offset}:{n.end}]" if n.size != sizes[n.source] else ""
+        source = _in_records(n.source, n.name, part)
+        meanings[n.name] = f"{numbers}, {n.level}{source}"
+    for b in schema.behaviors:
+        for s in b.features:
+            what = "times" if s.gap else f"ids of {s.vocabulary}"
+            meanings[s.name] = (f"{what}, {b.order.replace('_', ' ')}, the newest {b.max_length} "
+                                f"are used{_in_records(s.source, s.name)}")
+    if schema.time:
+        source = _in_records(schema.time.source, schema.time.name)
+        meanings[schema.time.name] = f"time of the request{source}"
+    for length_name, lists in padded_inputs(schema).items():
+        meanings[length_name] = f"valid positions of {', '.join(f'`{name}`' for name in lists)}"
+    return meanings
 
 
-def _length_meaning(behavior: BehaviorSequence) -> str:
-    names = ", ".join(f"`{feature.name}`" for feature in behavior.features)
-    return f"valid positions of {names}"
+def _in_records(source: str, name: str, part: str = "") -> str:
+    return f" (in Examples: `{source}`{part})" if part or source != name else ""
+
+
+def _json_request(instance: Mapping[str, Any]) -> list[str]:
+    """One input a line: a vector would take many."""
+    inputs = [f"    {json.dumps(name)}: {json.dumps(value)}" for name, value in instance.items()]
+    return ["{", f'  "signature_name": "{SERVING_DEFAULT}",', '  "instances": [{',
+            ",\n".join(inputs), "  }]", "}"]
 
 
 def _instance(schema: Schema, specs: Mapping[str, tf.TensorSpec]) -> dict[str, Any]:
-    """One row in the JSON of TensorFlow Serving."""
-    lengths = {behavior.length_name: 1 for behavior in schema.behaviors}
+    """One row in the JSON of TensorFlow Serving, all lists of length 1."""
+    lengths = dict.fromkeys(padded_inputs(schema), 1)
     values: dict[str, Any] = {}
     for name, spec in specs.items():
         value: Any = "a" if spec.dtype == tf.string else np.zeros((), spec.dtype.as_numpy_dtype)
         value = value if isinstance(value, str) else value.item()
-        values[name] = lengths.get(name, [value] if spec.shape.rank == 2 else value)
+        values[name] = lengths.get(name, value)
+        if spec.shape.rank == 2:
+            values[name] = [value] * (spec.shape[1] or 1)
     return values

@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from dtrn_tf.data.examples import parse_examples
-from dtrn_tf.data.preprocessing import raw_from_dense
+from dtrn_tf.data.preprocessing import padded_inputs, raw_from_dense
 from dtrn_tf.errors import SchemaError
 from dtrn_tf.schema import Schema, Task
 
@@ -25,15 +25,23 @@ _RESERVED = (SERVING_DEFAULT, EXAMPLES, "__saved_model_init_op")
 def dense_inputs(schema: Schema) -> dict[str, tf.TensorSpec]:
     """Inputs of all signatures but `examples`: raw ids and numbers.
 
-    A feature is [B]. A sequence feature is [B, L], L as long as the request likes, valid up to
-    the behaviour's length [B]; what stands behind it is ignored.
+    A feature is [B], a field of N numbers [B, N]. A sequence feature, or one with many ids and
+    their weights, is [B, L], L as long as the request likes, valid up to its length [B]; what
+    stands behind it is ignored.
     """
-    categorical = {f.name: ([None], _dtype(schema, f)) for f in schema.categorical_features}
-    numeric = {f.name: ([None], tf.float32) for f in schema.numeric_features}
-    sequences = {f.name: ([None, None], _dtype(schema, f)) for f in schema.sequence_features}
-    lengths = {b.length_name: ([None], tf.int64) for b in schema.behaviors}
+    specs: dict[str, tuple[list[int | None], tf.DType]]
+    specs = {f.name: ([None, None] if f.multiple else [None], _dtype(schema, f))
+             for f in schema.categorical_features}
+    specs |= {f.weights_name: ([None, None], tf.float32)
+              for f in schema.multiple_features if f.weights}
+    specs |= {f.name: ([None] if f.size == 1 else [None, f.size], tf.as_dtype(f.dtype))
+              for f in schema.numeric_features}
+    specs |= {f.name: ([None, None], _dtype(schema, f)) for f in schema.sequence_features}
+    if schema.time:
+        specs[schema.time.name] = ([None], tf.as_dtype(schema.time.dtype))
+    specs |= {length_name: ([None], tf.int64) for length_name in padded_inputs(schema)}
     return {name: tf.TensorSpec(shape, dtype, name=name)
-            for name, (shape, dtype) in {**categorical, **numeric, **sequences, **lengths}.items()}
+            for name, (shape, dtype) in specs.items()}
 
 
 def signature_tasks(schema: Schema) -> dict[str, tuple[Task, ...]]:
@@ -101,10 +109,9 @@ def predictions(
 
 
 def _aligned(inputs: Mapping[str, Tensor], schema: Schema) -> dict[str, Tensor]:
-    """The sequence inputs, after a check that those of one behaviour are padded to one length."""
+    """The padded inputs, after a check that those of one length are padded to one width."""
     checked = {}
-    for behavior in schema.behaviors:
-        first, *sides = [feature.name for feature in behavior.features]
+    for first, *sides in padded_inputs(schema).values():
         checks = [
             tf.debugging.assert_equal(
                 tf.shape(inputs[side]), tf.shape(inputs[first]), summarize=2,

@@ -12,9 +12,11 @@ import numpy as np
 import tensorflow as tf
 
 from dtrn_tf.data.examples import parse_examples
+from dtrn_tf.data.preprocessing import padded_inputs
 from dtrn_tf.errors import UserError
 from dtrn_tf.schema import REQUEST_INDEX, Schema
-from export.signatures import EXAMPLES, Model, Preprocess, predictions, signature_tasks
+from export.signatures import (EXAMPLES, Model, Preprocess, dense_inputs, predictions,
+                               signature_tasks)
 
 BATCH_SIZES = (1, 2, 1000)
 # Of a probability; the same operations on the same machine differ by the order of sums at most.
@@ -60,14 +62,16 @@ def dense_request(raw: Mapping[str, Any], schema: Schema) -> dict[str, np.ndarra
     repeat the user side of theirs.
     """
     if REQUEST_INDEX in raw:
-        raw = {name: value if name in schema.candidate_lists
-               else tf.gather(value, raw[REQUEST_INDEX]) for name, value in raw.items()}
-    request = {f.name: raw[f.name].numpy() for f in schema.features}
-    for behavior in schema.behaviors:
-        for feature in behavior.features:
-            request[feature.name] = _padded(raw[feature.name])
-        lengths = raw[behavior.features[0].name].row_lengths()
-        request[behavior.length_name] = lengths.numpy().astype(np.int64)
+        candidates = {f.name for f in schema.features if f.level == "candidate"}
+        raw = {name: value if name in candidates else tf.gather(value, raw[REQUEST_INDEX])
+               for name, value in raw.items()}
+    request = {}
+    for name in dense_inputs(schema):
+        if name in raw:
+            is_list = isinstance(raw[name], tf.RaggedTensor)
+            request[name] = _padded(raw[name]) if is_list else raw[name].numpy()
+    for length_name, (first, *_) in padded_inputs(schema).items():
+        request[length_name] = raw[first].row_lengths().numpy().astype(np.int64)
     return request
 
 

@@ -10,6 +10,8 @@ value, such as the AUC of rows of one class.
 from __future__ import annotations
 
 import os
+import sys
+from typing import Any
 
 from absl import flags
 
@@ -17,8 +19,12 @@ from dtrn_tf import program
 
 import tensorflow as tf  # isort: skip  (program quietens TensorFlow's start)
 
-from dtrn_tf.data.reader import check_shards, explain, list_shards, read_records
+from dtrn_tf.data.bad_records import BadRecordLimit, bad_record_lines, count_bad_records
+from dtrn_tf.data.preprocessing import Preprocessing
+from dtrn_tf.data.reader import explain, list_shards, read_records
+from dtrn_tf.data.shards import Shards, check_shards
 from dtrn_tf.evaluation import Results, evaluate, metrics_table, predict, write_metrics
+from dtrn_tf.schema import Schema
 from dtrn_tf.training.run_directory import load_run
 
 _RUN_DIR = flags.DEFINE_string(
@@ -29,6 +35,10 @@ _DATA_DIR = flags.DEFINE_string(
 _SPLIT = flags.DEFINE_string("split", "test", "Which split to measure on.")
 _BATCH_SIZE = flags.DEFINE_integer(
     "batch_size", 4096, "Records of a batch; changes speed and memory only.", lower_bound=1)
+_MAX_BAD_RECORDS = flags.DEFINE_integer(
+    "max_bad_records", 0,
+    "The most damaged or unfitting records to leave out and count; 0: the first one is an error. "
+    "Above 0 every record is checked first.", lower_bound=0)
 _OUTPUT = flags.DEFINE_string(
     "output", None, "File for the metrics, by default RUN_DIR/evaluation/SPLIT/metrics.json.")
 
@@ -36,24 +46,27 @@ _OUTPUT = flags.DEFINE_string(
 def main() -> None:
     output = _OUTPUT.value or os.path.join(
         _RUN_DIR.value, "evaluation", _SPLIT.value, "metrics.json")
-    results = evaluate_run(_RUN_DIR.value, _DATA_DIR.value, _SPLIT.value, _BATCH_SIZE.value)
-    write_metrics(results, output)
+    model, preprocessing, schema = load_run(_RUN_DIR.value)
+    limit = BadRecordLimit(_MAX_BAD_RECORDS.value)
+    shards = check_shards(list_shards(_DATA_DIR.value, _SPLIT.value), schema, limit)
+    for line in bad_record_lines(shards.bad_records):
+        print(line, file=sys.stderr)
+    results = _evaluate(model, preprocessing, schema, shards)
+    skipped = {"bad_records": {_SPLIT.value: count_bad_records(shards.bad_records)}}
+    write_metrics({**results, **(skipped if limit.allows_any else {})}, output)
     print(metrics_table(results))
     print(f"\nWritten to {output}")
 
 
-def evaluate_run(run_dir: str, data_dir: str, split: str, batch_size: int) -> Results:
-    """Metrics of the best model of a run on the records of a split."""
-    model, preprocessing, schema = load_run(run_dir)
-    files = list_shards(data_dir, split)
-    check_shards(files, schema)
+def _evaluate(model: Any, preprocessing: Preprocessing, schema: Schema,
+              shards: Shards) -> Results:
     group = schema.group.name if schema.group else None
-    records = read_records(files, schema, preprocessing, batch_size=batch_size,
-                           group=group is not None)
+    records = read_records(shards.files, schema, preprocessing, batch_size=_BATCH_SIZE.value,
+                           group=group is not None, runs=shards.runs)
     try:
         return evaluate(predict(model, records, group=group), schema)
     except tf.errors.OpError as error:
-        raise explain(error, files, schema) from error
+        raise explain(error, shards.files, schema, shards.bad_records) from error
 
 
 if __name__ == "__main__":

@@ -17,22 +17,30 @@ from dtrn_tf import program
 
 import tensorflow as tf  # isort: skip  (program quietens TensorFlow's start)
 
-from dtrn_tf.data.reader import check_shards, explain, list_shards
+from dtrn_tf.data.bad_records import BadRecordLimit
+from dtrn_tf.data.reader import explain, list_shards
+from dtrn_tf.data.shards import Shards, check_shards
 from dtrn_tf.evaluation import metrics_table
 from dtrn_tf.schema import Schema, load_schema
-from dtrn_tf.training import RunDirectory
+from dtrn_tf.training import RunDirectory, report_bad_records
 from pipelines.training_flags import build_trainer
 
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Directory with schema.yaml and the train and valid shards.", required=True)
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "Directory of the run.", required=True)
+_MAX_BAD_RECORDS = flags.DEFINE_integer(
+    "max_bad_records", 0,
+    "The most damaged or unfitting records, in both splits together, to leave out and count; 0: "
+    "the first one stops the run. Above 0 every record is checked before training.",
+    lower_bound=0)
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Delete the run in --run_dir and begin anew.")
 
 
 def main() -> None:
     schema = load_schema(os.path.join(_DATA_DIR.value, "schema.yaml"))
-    shards = {split: list_shards(_DATA_DIR.value, split) for split in ("train", "valid")}
-    num_records = {split: check_shards(files, schema) for split, files in shards.items()}
+    limit = BadRecordLimit(_MAX_BAD_RECORDS.value)
+    shards = {split: check_shards(list_shards(_DATA_DIR.value, split), schema, limit)
+              for split in ("train", "valid")}
     run = RunDirectory(_RUN_DIR.value)
     if _OVERWRITE.value:
         run.remove()
@@ -41,19 +49,22 @@ def main() -> None:
     if run.is_finished:
         print(f"{run.path} is finished; --overwrite begins anew")
     else:
-        _train(schema, shards, num_records["train"], run)
+        bad = {split: s.bad_records for split, s in shards.items()}
+        skipped = report_bad_records(bad, run) if limit.allows_any else {}
+        run.finish({**_train(schema, shards, run), "bad_records": skipped})
     _report(run)
 
 
-def _train(schema: Schema, shards: dict[str, list[str]], num_records: int,
-           run: RunDirectory) -> None:
+def _train(schema: Schema, shards: dict[str, Shards], run: RunDirectory) -> dict[str, float]:
     try:
-        trainer = build_trainer(schema, shards, num_records, run)
+        trainer = build_trainer(schema, shards, run)
         step = trainer.restore()
         print(f"{'resuming' if step else 'starting'} {run.path} at step {step}")
-        run.finish(trainer.train())
+        return trainer.train()
     except tf.errors.OpError as error:
-        raise explain(error, shards["train"] + shards["valid"], schema) from error
+        raise explain(error, [file for s in shards.values() for file in s.files], schema,
+                      known=[record for s in shards.values() for record in s.bad_records]
+                      ) from error
 
 
 def _report(run: RunDirectory) -> None:

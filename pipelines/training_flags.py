@@ -10,6 +10,7 @@ from absl import flags
 
 from dtrn_tf.data.preprocessing import Preprocessing
 from dtrn_tf.data.reader import read_records
+from dtrn_tf.data.shards import Shards
 from dtrn_tf.data.statistics import load_statistics
 from dtrn_tf.errors import UserError
 from dtrn_tf.evaluation import Results, compile_forward, evaluate, predict
@@ -63,27 +64,26 @@ _PATIENCE = flags.DEFINE_integer(
     lower_bound=0)
 
 
-def build_trainer(schema: Schema, shards: dict[str, list[str]], num_records: int,
-                  run: RunDirectory) -> Trainer:
+def build_trainer(schema: Schema, shards: dict[str, Shards], run: RunDirectory) -> Trainer:
     """Everything that the flags describe, ready to train; reads flags, so only programs call it.
 
     Args:
         schema: What the records hold.
-        shards: Record files of the splits `train` and `valid`.
-        num_records: Records of the split `train`.
+        shards: The splits `train` and `valid`.
         run: Holds vocabularies and statistics, and takes all that training writes.
     """
     tf.keras.utils.set_random_seed(_SEED.value)
     strategy = make_strategy(_STRATEGY.value)
     batch_size = _per_replica(_BATCH_SIZE.value, strategy)
     preprocessing = Preprocessing(schema, run.path)
-    train = read_records(shards["train"], schema, preprocessing, batch_size=batch_size,
-                         shuffle_buffer=_SHUFFLE_BUFFER.value, seed=_SEED.value, repeat=True)
+    train = read_records(shards["train"].files, schema, preprocessing, batch_size=batch_size,
+                         shuffle_buffer=_SHUFFLE_BUFFER.value, seed=_SEED.value, repeat=True,
+                         runs=shards["train"].runs)
     with strategy.scope():
         model = build_model(schema, load_statistics(run.file("statistics.json")).base_rates)
         model.build(None)
         optimizer = _make_optimizer(model)
-    steps_per_epoch = num_records / _BATCH_SIZE.value
+    steps_per_epoch = shards["train"].num_records / _BATCH_SIZE.value
     total_steps = round(_EPOCHS.value * steps_per_epoch)
     if total_steps == 0:
         raise UserError(f"--epochs should make at least one step of --batch_size="
@@ -96,12 +96,12 @@ def build_trainer(schema: Schema, shards: dict[str, list[str]], num_records: int
         checkpoint_every=_CHECKPOINT_EVERY.value, steps_per_call=_STEPS_PER_CALL.value)
 
 
-def _validation(model: Any, schema: Schema, files: list[str],
+def _validation(model: Any, schema: Schema, shards: Shards,
                 preprocessing: Preprocessing) -> Callable[[], Results]:
     """Evaluates the model on the valid split; traced once for all evaluations."""
     group = schema.group.name if schema.group else None
-    valid = read_records(files, schema, preprocessing, batch_size=_EVAL_BATCH_SIZE.value,
-                         group=group is not None)
+    valid = read_records(shards.files, schema, preprocessing, batch_size=_EVAL_BATCH_SIZE.value,
+                         group=group is not None, runs=shards.runs)
     forward = compile_forward(model, valid, group)
     return lambda: evaluate(predict(model, valid, group=group, forward=forward), schema)
 

@@ -15,7 +15,8 @@ NAMES = {
         "LazyAdam", "OPTIMIZER_NAMES", "PairedOptimizer", "ROW_OPTIMIZER_NAMES", "RowOptimizer",
         "RowwiseAdagrad", "make_optimizer", "make_row_optimizer"],
     dtrn_tf.training: [
-        "RunDirectory", "Selection", "TrainStep", "Trainer", "load_run", "make_strategy"],
+        "RunDirectory", "Selection", "TrainStep", "Trainer", "load_run", "make_strategy",
+        "report_bad_records"],
 }
 
 

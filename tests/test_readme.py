@@ -28,14 +28,15 @@ def test_links_and_files_exist(path):
         assert (path.parent / name).exists() or (ROOT / name).exists(), name
 
 
-def test_schema_of_the_documentation_is_one():
+def test_schemas_of_the_documentation_are_ones():
     import yaml
 
     from dtrn_tf.schema import Schema
 
-    block = re.search(r"```yaml\n(.*?)```", (ROOT / "docs" / "schema.md").read_text(), re.DOTALL)
-    schema = Schema.from_dict(yaml.safe_load(block[1]))
-    assert schema.task_names == ("click", "order", "long_view", "rating")
+    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "schema.md").read_text(), re.DOTALL)
+    schemas = [Schema.from_dict(yaml.safe_load(block)) for block in blocks]
+    assert [schema.task_names for schema in schemas] == [
+        ("click", "order", "long_view", "rating"), ("click", "order")]
 
 
 def test_prepare_spec_of_the_documentation_is_one():

@@ -43,9 +43,9 @@ CONFIG = {
 }
 
 
-def _changed(*path_and_value):
+def _changed(*path_and_value, config=None):
     """CONFIG with the value at a path replaced; `...` removes the key."""
-    config = copy.deepcopy(CONFIG)
+    config = copy.deepcopy(config or CONFIG)
     *path, key, value = path_and_value
     part = config
     for step in path:
@@ -89,7 +89,9 @@ def test_views():
 
 
 def test_record_features_hold_everything_once():
-    assert [dataclasses.astuple(f) for f in Schema.from_dict(CONFIG).record_features] == [
+    features = Schema.from_dict(CONFIG).record_features
+    assert all(f.size == 1 and f.default is None and not f.is_optional for f in features)
+    assert [(f.name, f.dtype, f.role, f.values) for f in features] == [
         ("item", "int64", "input", "one"), ("city", "string", "input", "one"),
         ("age", "float32", "input", "one"), ("duration", "float32", "input", "one"),
         ("exposed_item", "int64", "input", "position"),
@@ -119,6 +121,86 @@ def test_records_of_requests_hold_lists_of_candidates():
 def test_a_mask_of_its_own_is_an_integer():
     schema = Schema.from_dict(_changed("tasks", 3, "mask", "was_rated"))
     assert RecordFeature(name="was_rated", dtype="int64", role="label") in schema.record_features
+
+
+# A log as it is: names that are no identifiers, byte ids, lists, one long vector, times.
+LOG = {
+    "vocabularies": [
+        {"name": "item", "kind": "hash", "size": 1000, "dtype": "string"},
+        {"name": "user", "kind": "hash", "size": 100, "dtype": "string"},
+        {"name": "tag", "kind": "identity", "size": 20},
+        {"name": "gap", "kind": "log_bucket", "size": 60, "resolution": 2.0},
+        {"name": "price", "kind": "log_bucket", "size": 10, "dtype": "float32"},
+    ],
+    "features": [
+        {"name": "item", "vocabulary": "item", "level": "candidate", "feature": "item-id"},
+        {"name": "user", "vocabulary": "user", "level": "request", "feature": "user-id",
+         "default": ""},
+        {"name": "tags", "vocabulary": "tag", "level": "candidate", "feature": "616",
+         "multiple": True, "pooling": "sum", "weights": "616/weights", "optional": True,
+         "padding": 0},
+        {"name": "price", "vocabulary": "price", "level": "candidate", "default": 0},
+        {"name": "user_vector", "level": "request", "feature": "dense", "size": 512,
+         "length": 615},
+        {"name": "rank", "level": "request", "feature": "dense", "offset": 614},
+        {"name": "views", "level": "candidate", "dtype": "int64", "transform": "log1p",
+         "default": 0},
+    ],
+    "behaviors": [
+        {"name": "clicked", "max_length": 50, "features": [
+            {"name": "clicked_item", "vocabulary": "item", "feature": "click list"},
+            {"name": "clicked_gap", "vocabulary": "gap", "feature": "click times", "gap": True}],
+         "order": "newest_first", "optional": True, "padding": "0"},
+    ],
+    "time": {"name": "now", "feature": "request-ts"},
+    "tasks": [
+        {"name": "click", "label": "label", "at_least": 1, "default": 0},
+        {"name": "order", "label": "label", "one_of": [4, 5], "default": 0},
+    ],
+    "group": {"name": "user_key", "dtype": "string", "feature": "user-id", "default": ""},
+}
+
+
+def _log(*path_and_value):
+    return _changed(*path_and_value, config=LOG)
+
+
+def test_a_log_as_it_is():
+    schema = Schema.from_dict(LOG)
+    assert schema.to_dict() == LOG
+    assert schema.record_features == (
+        RecordFeature(name="item-id", dtype="string"),
+        # The input and the group key read it.
+        RecordFeature(name="user-id", dtype="string", default=""),
+        RecordFeature(name="616", dtype="int64", values="many", default=()),
+        RecordFeature(name="616/weights", dtype="float32", values="many", default=()),
+        RecordFeature(name="price", dtype="float32", default=0),
+        # Two features read it, one says how long it is.
+        RecordFeature(name="dense", dtype="float32", values="vector", size=615),
+        RecordFeature(name="views", dtype="int64", default=0),
+        RecordFeature(name="click list", dtype="string", values="position", default=()),
+        RecordFeature(name="click times", dtype="int64", values="position", default=()),
+        RecordFeature(name="request-ts", dtype="int64"),
+        RecordFeature(name="label", dtype="int64", role="label", default=0))
+    assert {f.name for f in schema.record_features if f.is_list} == {
+        "616", "616/weights", "click list", "click times"}
+    assert schema.aligned_features == (
+        ("the sequences of behaviour 'clicked'", ("click list", "click times")),
+        ("ids and weights of feature 'tags'", ("616", "616/weights")))
+    assert schema.multiple_features == schema.features[2:3]
+    assert schema.candidate_lists == ()
+
+
+def test_vectors_of_candidates_are_one_list():
+    schema = Schema.from_dict({
+        "layout": "request", "vocabularies": [], "tasks": [{"name": "click", "label": "y"}],
+        "features": [{"name": "image", "level": "candidate", "size": 7},
+                     {"name": "user", "level": "request", "size": 5}]})
+    assert schema.record_features == (
+        RecordFeature(name="image", dtype="float32", values="candidate", size=7),
+        RecordFeature(name="user", dtype="float32", values="vector", size=5),
+        RecordFeature(name="y", dtype="int64", role="label", values="candidate"))
+    assert schema.aligned_features == (("the lists of candidates", ("image", "y")),)
 
 
 def test_dict_round_trip_is_exact_and_leaves_defaults_out():
@@ -154,7 +236,8 @@ MISTAKES = {
     "unknown_key": (
         _changed("behaviours", []),
         r"^keys of the schema should be among \['layout', 'vocabularies', 'features', "
-        r"'behaviors', 'tasks', 'sample_weight', 'group'\]\. Received unknown: \['behaviours'\]"),
+        r"'behaviors', 'time', 'tasks', 'sample_weight', 'group'\]\. Received unknown: "
+        r"\['behaviours'\]"),
     "missing_key": (
         _changed("tasks", ...),
         r"^the schema should have the keys \['features', 'tasks', 'vocabularies'\]\. "
@@ -216,7 +299,7 @@ MISTAKES = {
     "vocabulary_kind": (
         _changed("vocabularies", 1, "kind", "hashed"),
         r"^vocabularies\[1\]: `kind` of vocabulary 'city' should be one of \['file', 'hash', "
-        r"'identity'\]\. Received: 'hashed'"),
+        r"'identity', 'log_bucket'\]\. Received: 'hashed'"),
     "vocabulary_dtype": (
         _changed("vocabularies", 1, "dtype", "int32"), r"`dtype` of vocabulary 'city'.*'int32'"),
     "vocabulary_size": (
@@ -310,8 +393,9 @@ MISTAKES = {
         r"^`sample_weight` should be a feature of its own\. Received: 'play_time', which is a"),
     "group_is_input": (
         _changed("group", "name", "city"),
-        r"^group key 'city' should be a feature of its own.*Write it to the records under a "
-        r"second name"),
+        r"^group key 'city' should have a name of its own, as it reaches the metrics raw\. "
+        r"Received: the name of an input too\. Give it another `name`, and this one as "
+        r"`feature`"),
     "group_is_label": (
         _changed("group", "name", "code"), r"^group key 'code' should be a feature of its own"),
     "labels_of_two_types": (
@@ -327,8 +411,8 @@ MISTAKES = {
         r"how many candidates a request has\. Received: none"),
     "request_index_as_feature": (
         _changed("features", 2, "name", "request_index"),
-        r"^no feature, label or group key should be named 'request_index', where a batch of "
-        r"requests says to which request a candidate belongs\. .* Write it under another one"),
+        r"^feature 'request_index' should have another name, as a batch of requests says under it "
+        r"to which request a candidate belongs\. Received: this name"),
     "request_index_as_sequence": (
         _changed("behaviors", 1, "features", 0, "name", "request_index"), r"'request_index'"),
     "request_index_as_label": (_changed("tasks", 1, "label", "request_index"), r"'request_index'"),
@@ -340,6 +424,148 @@ MISTAKES = {
         r"^feature 'liked_length' should have another name, as servers give the number of "
         r"positions of behaviour 'liked' under it"),
 }
+
+
+LOG_MISTAKES = {
+    # Values
+    "feature": (
+        _log("features", 0, "feature", 616),
+        r"^features\[0\]: `feature` of feature 'item' should name a feature of the records\. "
+        r"Received: 616"),
+    "numeric_feature": (_log("features", 4, "feature", ""), r"`feature` of feature 'user_vector'"),
+    "sequence_feature": (
+        _log("behaviors", 0, "features", 0, "feature", 7), r"`feature` of feature 'clicked_item'"),
+    "group_feature": (_log("group", "feature", 7), r"^group: `feature` of group key 'user_key'"),
+    "time_feature": (_log("time", "feature", 7), r"^time: `feature` of request time 'now'"),
+    "time_name": (_log("time", "name", "request-ts"), r"^time: `name` of the request time should"),
+    "time_dtype": (
+        _log("time", "dtype", "string"),
+        r"^time: `dtype` of request time 'now' should be one of \['int64', 'float32'\]"),
+    "weights": (_log("features", 2, "weights", 1), r"`weights` of feature 'tags' should name a"),
+    "multiple": (
+        _log("features", 2, "multiple", "yes"),
+        r"^features\[2\]: `multiple` of feature 'tags' should be true or false\. Received: 'yes'"),
+    "optional": (
+        _log("features", 2, "optional", 1),
+        r"`optional` of feature 'tags' should be true"),
+    "optional_behavior": (
+        _log("behaviors", 0, "optional", []),
+        r"^behaviors\[0\]: `optional` of behaviour 'clicked' should be true or false\. .*\[\]"),
+    "gap": (_log("behaviors", 0, "features", 1, "gap", "now"), r"`gap` of feature 'clicked_gap'"),
+    "order": (
+        _log("behaviors", 0, "order", "newest"),
+        r"`order` of behaviour 'clicked' should be one of \['newest_last', 'newest_first'\]"),
+    "pooling": (
+        _log("features", 2, "pooling", "max"),
+        r"`pooling` of feature 'tags' should be one of \['mean', 'sum'\]\. Received: 'max'"),
+    "lists_only": (
+        _log("features", 2, "multiple", False),
+        r"^features\[2\]: \['pooling', 'weights', 'optional', 'padding'\] of feature 'tags' "
+        r"should be given with `multiple: true` only\. Received: one value a row \(whose absence "
+        r"`default` allows\)"),
+    "default_of_list": (
+        _log("features", 2, "default", 3),
+        r"^features\[2\]: `default` of feature 'tags' should be given for one value a row only\. "
+        r"Received: 3 for a list, whose absence `optional: true` allows"),
+    "offset": (
+        _log("features", 5, "offset", -1),
+        r"`offset` of feature 'rank' should be a whole number >= 0\. Received: -1"),
+    "size": (_log("features", 4, "size", 0), r"`size` of feature 'user_vector' should be a whole"),
+    "length": (
+        _log("features", 4, "length", 511),
+        r"`length` of feature 'user_vector', from its offset on, should be a whole number >= 512"),
+    "numeric_dtype": (
+        _log("features", 6, "dtype", "string"),
+        r"`dtype` of feature 'views' should be one of \['float32', 'int64'\]"),
+    "numeric_default": (
+        _log("features", 6, "default", 0.5),
+        r"^features\[6\]: a default or padding of feature 'views' should be of dtype 'int64'\. "
+        r"Received: 0\.5"),
+    "default": (
+        _log("features", 1, "default", 0),
+        r"^a default or padding of feature 'user' should be of dtype 'string'\. Received: 0"),
+    "padding": (
+        _log("features", 2, "padding", "0"),
+        r"^a default or padding of feature 'tags' should be of dtype 'int64'\. Received: '0'"),
+    "behavior_padding": (
+        _log("behaviors", 0, "padding", True),
+        r"^a default or padding of behaviour 'clicked' should be of dtype 'string'\. Received: "
+        r"True"),
+    "task_default": (
+        _log("tasks", 0, "default", "no"),
+        r"^tasks\[0\]: a default or padding of task 'click' should be of dtype 'int64'\. .*'no'"),
+    "group_default": (
+        _log("group", "default", 0),
+        r"of group key 'user_key' should be of dtype 's"),
+    "log_bucket_of_strings": (
+        _log("vocabularies", 3, "dtype", "string"),
+        r"^vocabularies\[3\]: `dtype` of vocabulary 'gap' should be 'int64' or 'float32' for kind "
+        r"'log_bucket'\. Received: 'string'"),
+    "hash_of_floats": (
+        _log("vocabularies", 0, "dtype", "float32"),
+        r"'int64' or 'string' for kind"),
+    "resolution": (
+        _log("vocabularies", 3, "resolution", -1),
+        r"`resolution` of vocabulary 'gap' should be a number >= 0"),
+    "resolution_of_hash": (
+        _log("vocabularies", 0, "resolution", 2),
+        r"`resolution` of vocabulary 'item' should be given for kind 'log_bucket' only\. Received: "
+        r"2 for kind 'hash'"),
+    "too_many_buckets": (
+        _log("vocabularies", 3, "size", 127),
+        r"`size` of vocabulary 'gap' should be at most 63 times `resolution`: no number falls into "
+        r"further buckets\. Received: size=127, resolution=2\.0"),
+    # Parts that do not fit together
+    "gap_without_time": (
+        _log("time", ...),
+        r"^`time` should be given if a sequence feature has `gap: true`, and only then\. Received: "
+        r"time=None, gaps: \['clicked_gap'\]"),
+    "time_without_gap": (
+        _log("behaviors", 0, "features", 1, "gap", False), r"only then\. .*time='now', gaps: \[\]"),
+    "gap_in_hash": (
+        _log("behaviors", 0, "features", 1, "vocabulary", "tag"),
+        r"^`vocabulary` of the gaps 'clicked_gap' should be of kind 'log_bucket' and, like `time`, "
+        r"of dtype 'int64'\. Received: kind 'identity', dtype 'int64'"),
+    "gap_of_other_type": (
+        _log("time", "dtype", "float32"),
+        r"of dtype 'float32'\. Received: kind 'log_bucket', dtype"),
+    "label_is_source": (
+        _log("tasks", 0, "label", "dense"),
+        r"^feature 'dense' should be either an input or a label, label mask or sample weight"),
+    "label_is_weights": (_log("tasks", 0, "label", "616/weights"), r"leaks the label"),
+    "label_is_name": (
+        _log("features", 0, "name", "label"),
+        r"^feature 'label' should have another name, as a label, label mask or sample weight of "
+        r"the records has it\. Received: this name"),
+    "group_is_label": (
+        _log("group", "feature", "label"), r"^group key 'label' should be a feature of its own\. "),
+    "group_is_time": (
+        _log("group", "name", "now"), r"^'now' should have another name, as the request time has"),
+    "name_of_number_of_values": (
+        _log("features", 0, "name", "tags_length"),
+        r"^feature 'tags_length' should have another name, as servers give the number of values of "
+        r"feature 'tags' under it"),
+    "name_of_weights": (
+        _log("features", 0, "name", "tags_weights"), r"as the weights of feature 'tags' have it"),
+    "two_lengths": (
+        _log("behaviors", 0, "name", "tags"), r"^'tags_length' should have another name, as ser"),
+    "one_value_and_list": (
+        _log("features", 0, "feature", "616"),
+        r"^all that reads feature '616' of the records should agree about it\. Received: one \(dty"
+        r"pe='string', size=1, default=None\), and many \(dtype='int64', size=1, default=\(\)\)"),
+    "two_defaults": (
+        _log("group", "default", ...), r"^all that reads feature 'user-id' of the records should"),
+    "list_of_candidates": (
+        {**LOG, "layout": "request"},
+        r"^feature 'tags' of the candidates should have one value each with layout 'request', as "
+        r"an Example cannot hold a list of lists\. Received: multiple=True\. Write impressions, or "
+        r"one feature per place in the list"),
+    "default_of_candidates": (
+        {**_log("features", 2, "level", "request"), "layout": "request"},
+        r"^`default` of 'price' should be absent with layout 'request': a record without the list "
+        r"does not tell how many values it would have\. Received: 0"),
+}
+MISTAKES |= {f"log_{name}": mistake for name, mistake in LOG_MISTAKES.items()}
 
 
 @pytest.mark.parametrize("config, message", MISTAKES.values(), ids=MISTAKES)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
 
-from dtrn_tf.errors import DataError
-from dtrn_tf.schema import REQUEST_INDEX, RecordFeature, Schema, Task
+from dtrn_tf.errors import DataError, RecordError
+from dtrn_tf.schema import REQUEST_INDEX, NumericFeature, RecordFeature, Schema, Task
 
 Tensors = dict[str, Any]
 
@@ -21,14 +21,16 @@ def encode_example(row: Mapping[str, Any], schema: Schema) -> bytes:
     """Serializes one row, an impression or a request, as tf.train.Example.
 
     Args:
-        row: One value for every feature of `schema.record_features` and for nothing else; a list
-            (it may be empty) for each sequence feature; in a request a list of one value per
-            candidate for each candidate feature, label, label mask and the sample weight.
+        row: By their names in the records, every feature of `schema.record_features` (optional
+            ones may be absent) and nothing else: one value, or a list unless `values` is `one`;
+            a list may be empty. In a request a list of one value per candidate for each candidate
+            feature, label, label mask and the sample weight.
         schema: What a record holds.
 
     Raises:
-        DataError: A feature is absent, unknown to the schema, or of the wrong type; lists that
-            belong together differ in length; a request has no candidates.
+        DataError: A feature is absent, unknown to the schema, or of the wrong type; a vector has
+            another length; lists that belong together differ in length; a request has no
+            candidates.
 
     >>> from dtrn_tf import schema as s
     >>> schema = s.Schema(
@@ -45,9 +47,13 @@ def encode_example(row: Mapping[str, Any], schema: Schema) -> bytes:
     """
     example = tf.train.Example()
     features = example.features.feature
+    counts = {}
     for feature in schema.record_features:
+        if feature.default is not None and feature.name not in row:
+            counts[feature.name] = len(_default_values(feature)) // feature.size
+            continue
         try:
-            values = row[feature.name] if feature.is_list else (row[feature.name],)
+            values = (row[feature.name],) if feature.values == "one" else row[feature.name]
             if feature.dtype == "string":
                 values = _bytes(values)
             target = getattr(features[feature.name], _LISTS[feature.dtype])
@@ -60,16 +66,17 @@ def encode_example(row: Mapping[str, Any], schema: Schema) -> bytes:
         except (TypeError, ValueError) as error:
             raise DataError(f"feature {feature.name!r} of a row should be {_expected(feature)}. "
                             f"Received: {row[feature.name]!r:.100} ({error}).") from error
-    if len(row) != len(schema.record_features):
+        counts[feature.name] = _count(feature, len(values), "a row")
+    if len(features) != len(row):
         raise DataError(f"a row should hold {_names(schema)} and nothing else. "
                         f"Received too: {sorted(set(row) - set(_names(schema)))}.")
-    _check_lengths(row, schema, "a row")
+    _check_counts(counts, schema, "a row")
     # Deterministic, because equal rows should be equal bytes: maps have no order of their own.
     return example.SerializeToString(deterministic=True)
 
 
 def feature_spec(schema: Schema, labels: bool = True, group: bool = False) -> dict[str, Any]:
-    """What `tf.io.parse_example` should read: one value a record, or ragged for lists.
+    """What `tf.io.parse_example` should read, by name in the records; lists are ragged.
 
     Args:
         schema: What a record holds.
@@ -77,11 +84,8 @@ def feature_spec(schema: Schema, labels: bool = True, group: bool = False) -> di
         group: Whether to read the group key.
     """
     roles = {"input"} | ({"label"} if labels else set()) | ({"group"} if group else set())
-    return {
-        feature.name: tf.io.RaggedFeature(_DTYPES[feature.dtype], row_splits_dtype=tf.int64)
-        if feature.is_list else tf.io.FixedLenFeature([], _DTYPES[feature.dtype])
-        for feature in schema.record_features if feature.role in roles
-    }
+    return {feature.name: _spec(feature) for feature in schema.record_features
+            if feature.role in roles}
 
 
 def parse_examples(
@@ -96,19 +100,27 @@ def parse_examples(
         group: Whether to read the group key.
 
     Returns:
-        Raw tensors by feature: ids, numbers and labels [B], sequences as RaggedTensor [B, (L)].
-        The sequences of one behaviour share their row partition. Of requests, what belongs to the
-        request is [R] or [R, (L)] and what belongs to the candidates is [B], all candidates one
-        after the other; `request_index` int32 [B] says to which request each belongs.
+        Raw tensors: inputs and the group key under their `name` of the schema, labels, masks and
+        the sample weight under that of the records. Ids, numbers and labels are [B], fields of N
+        numbers [B, N], sequences RaggedTensors [B, (L)], lists of ids and their weights [B, (V)].
+        Lists that belong together share their row partition. Of requests, what belongs to the
+        request is [R], [R, N] or [R, (L)] and what belongs to the candidates is [B] or [B, N], all
+        candidates one after the other; `request_index` int32 [B] says to which request each
+        belongs.
 
     Raises:
         tf.errors.InvalidArgumentError: A record does not fit the schema; `reader.explain` says
             which and why.
     """
-    raw = tf.io.parse_example(serialized, feature_spec(schema, labels, group))
-    for what, names in _lists_of_equal_length(schema):
-        raw.update(_aligned({name: raw[name] for name in names if name in raw}, what))
-    return _flat_candidates(raw, schema) if schema.candidate_lists else raw
+    parsed = tf.io.parse_example(serialized, feature_spec(schema, labels, group))
+    for feature in schema.record_features:
+        if feature.values == "candidate" and feature.size > 1 and feature.name in parsed:
+            parsed[feature.name] = _vectors(parsed[feature.name], feature)
+    for what, names in schema.aligned_features:
+        parsed.update(_aligned({name: parsed[name] for name in names if name in parsed}, what))
+    if schema.candidate_lists:
+        parsed = _flat_candidates(parsed, schema)
+    return _by_our_names(parsed, schema, group)
 
 
 def labels_and_weights(raw: Mapping[str, Any], schema: Schema) -> tuple[Tensors, Tensors]:
@@ -147,23 +159,26 @@ def check_examples(serialized: bytes, schema: Schema, where: str) -> None:
         where: File and record, the beginning of the message.
 
     Raises:
-        DataError: It is no tf.train.Example; a feature is absent, of the wrong type or has the
-            wrong number of values; sequences of one behaviour, or lists of candidates, differ in
-            length; a request has no candidates; a label of a binary task without a rule is
-            neither 0 nor 1.
+        RecordError: It is no tf.train.Example; a feature is absent without a default, of the wrong
+            type or has the wrong number of values; sequences of one behaviour, ids and their
+            weights, or lists of candidates, differ in length; a request has no candidates; a label
+            of a binary task without a rule is neither 0 nor 1.
     """
     try:
         features = tf.train.Example.FromString(serialized).features.feature
     except Exception as error:  # protobuf's DecodeError, whose module differs by protobuf version
-        raise DataError(f"{where}: should be a serialized tf.train.Example. "
-                        f"Received: {serialized[:20]!r}... of {len(serialized)} bytes.") from error
+        raise RecordError(
+            f"{where}: should be a serialized tf.train.Example. Received: {serialized[:20]!r}... "
+            f"of {len(serialized)} bytes.", "not_example") from error
     values = {f.name: _checked_values(features, f, where) for f in schema.record_features}
-    _check_lengths(values, schema, where)
+    _check_counts({f.name: _count(f, len(values[f.name]), where) for f in schema.record_features},
+                  schema, where)
     for task in schema.tasks:
         _check_labels(values, task, where)
     for weight in values[schema.sample_weight] if schema.sample_weight else ():
         if not 0.0 <= weight < float("inf"):
-            raise DataError(f"{where}: {_weight_text(schema)}. Received: {weight}. {_REMEDY}")
+            raise RecordError(f"{where}: {_weight_text(schema)}. Received: {weight}. {_REMEDY}",
+                              "bad_weight")
 
 
 def _names(schema: Schema) -> list[str]:
@@ -178,27 +193,65 @@ def _bytes(values: Any) -> list[bytes]:
 
 def _expected(feature: RecordFeature) -> str:
     kind = {"int64": "64-bit integer", "float32": "number", "string": "string"}[feature.dtype]
-    return f"a list of {kind}s" if feature.is_list else f"one {kind}"
+    if feature.values == "one":
+        return f"one {kind}"
+    size = f"{feature.size} " if feature.size > 1 else ""
+    return f"a list of {size}{kind}s{' per candidate' if size and feature.is_list else ''}"
 
 
-def _lists_of_equal_length(schema: Schema) -> Iterator[tuple[str, list[str]]]:
-    """Which lists of a record belong together, and what they are."""
-    for behavior in schema.behaviors:
-        yield f"the sequences of behaviour {behavior.name!r}", [f.name for f in behavior.features]
-    if schema.candidate_lists:
-        yield "the lists of candidates", list(schema.candidate_lists)
+def _spec(feature: RecordFeature) -> Any:
+    dtype = _DTYPES[feature.dtype]
+    if feature.is_list:
+        return tf.io.RaggedFeature(dtype, row_splits_dtype=tf.int64)
+    if feature.values == "one":
+        return tf.io.FixedLenFeature([], dtype, feature.default)
+    default = _default_values(feature) if feature.is_optional else None
+    return tf.io.FixedLenFeature([feature.size], dtype, default)
 
 
-def _check_lengths(values: Mapping[str, Any], schema: Schema, where: str) -> None:
-    for what, names in _lists_of_equal_length(schema):
-        lengths = {name: len(values[name]) for name in names}
+def _check_counts(counts: Mapping[str, int], schema: Schema, where: str) -> None:
+    for what, names in schema.aligned_features:
+        lengths = {name: counts[name] for name in names}
         if len(set(lengths.values())) > 1:
-            raise DataError(f"{where}: {what} should be of equal length. Received lengths: "
-                            f"{lengths}. {_REMEDY}")
+            raise RecordError(f"{where}: {what} should be of equal length. Received lengths: "
+                              f"{lengths}. {_REMEDY}", "wrong_count")
     for name in schema.candidate_lists[:1]:
-        if not len(values[name]):
-            raise DataError(f"{where}: {_no_candidates_text(name)}. Received: an empty list. "
-                            f"{_REMEDY}")
+        if not counts[name]:
+            raise RecordError(f"{where}: {_no_candidates_text(name)}. Received: an empty list. "
+                              f"{_REMEDY}", "wrong_count")
+
+
+def _vectors(numbers: tf.RaggedTensor, feature: RecordFeature) -> tf.RaggedTensor:
+    """The vectors of candidates, which a record holds one after the other. -> [R, (M), N]"""
+    splits = numbers.row_splits
+    text = f"feature {feature.name!r} should be {_expected(feature)}"
+    with tf.control_dependencies(_require(
+            splits[1:] % feature.size == 0, numbers.row_lengths(), text)):
+        vectors = tf.reshape(numbers.values, [-1, feature.size])
+    return tf.RaggedTensor.from_row_splits(vectors, splits // feature.size, validate=False)
+
+
+def _by_our_names(parsed: Tensors, schema: Schema, group: bool) -> Tensors:
+    """What was read by names of the records, as the model and the metrics call it."""
+    raw = {f.name: parsed[f.source] for f in schema.id_features}
+    raw.update((f.weights_name, parsed[f.weights]) for f in schema.multiple_features if f.weights)
+    raw.update((f.name, _slice(parsed[f.source], f)) for f in schema.numeric_features)
+    if schema.time:
+        raw[schema.time.name] = parsed[schema.time.source]
+    if group and schema.group:
+        raw[schema.group.name] = parsed[schema.group.source]
+    labels = [f.name for f in schema.record_features if f.role == "label"]
+    raw.update((name, parsed[name]) for name in [*labels, REQUEST_INDEX] if name in parsed)
+    return raw
+
+
+def _slice(numbers: tf.Tensor, feature: NumericFeature) -> tf.Tensor:
+    """The numbers of one field. [B] or [B, length] -> [B] or [B, size]"""
+    if numbers.shape[1:] == [feature.size] or numbers.shape.rank == 1:
+        return numbers
+    if feature.size == 1:
+        return numbers[:, feature.offset]
+    return numbers[:, feature.offset:feature.end]
 
 
 def _aligned(lists: Tensors, what: str) -> Tensors:
@@ -278,18 +331,29 @@ def _weight_text(schema: Schema) -> str:
 
 def _checked_values(features: Any, feature: RecordFeature, where: str) -> Any:
     name = feature.name
+    kind = features[name].WhichOneof("kind") if name in features else None
+    if kind is None and feature.default is not None:
+        return _default_values(feature)
     if name not in features:
-        raise DataError(f"{where}: feature {name!r} should be present. Received: only "
-                        f"{sorted(features)}. {_REMEDY}")
-    kind = features[name].WhichOneof("kind")
+        raise RecordError(f"{where}: feature {name!r} should be present. Received: only "
+                          f"{sorted(features)}. {_REMEDY}", "missing")
     if kind not in (_LISTS[feature.dtype], None):
-        raise DataError(f"{where}: feature {name!r} should be {_expected(feature)} "
-                        f"({_LISTS[feature.dtype]}). Received: {kind}. {_REMEDY}")
-    values = getattr(features[name], _LISTS[feature.dtype]).value
-    if not feature.is_list and len(values) != 1:
-        raise DataError(f"{where}: feature {name!r} should be {_expected(feature)}. "
-                        f"Received: {len(values)} values. {_REMEDY}")
-    return values
+        raise RecordError(f"{where}: feature {name!r} should be {_expected(feature)} "
+                          f"({_LISTS[feature.dtype]}). Received: {kind}. {_REMEDY}", "wrong_type")
+    return getattr(features[name], _LISTS[feature.dtype]).value
+
+
+def _default_values(feature: RecordFeature) -> Any:
+    """What a record holds without the feature: an empty list, or one value in every place."""
+    return feature.default if feature.is_list else [feature.default] * feature.size
+
+
+def _count(feature: RecordFeature, length: int, where: str) -> int:
+    """How many values, or vectors, of a feature there are."""
+    if length % feature.size if feature.is_list else length != feature.size:
+        raise RecordError(f"{where}: feature {feature.name!r} should be {_expected(feature)}. "
+                          f"Received: {length} values. {_REMEDY}", "wrong_count")
+    return length // feature.size
 
 
 def _check_labels(values: Mapping[str, Any], task: Task, where: str) -> None:
@@ -298,4 +362,5 @@ def _check_labels(values: Mapping[str, Any], task: Task, where: str) -> None:
     for code, is_observed in zip(codes, observed):
         valid = code in (0, 1) if _is_as_is(task) else float("-inf") < code < float("inf")
         if is_observed and not valid:
-            raise DataError(f"{where}: {_label_text(task)}. Received: {code}. {_REMEDY}")
+            raise RecordError(f"{where}: {_label_text(task)}. Received: {code}. {_REMEDY}",
+                              "bad_label")

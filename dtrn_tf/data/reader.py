@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import tensorflow as tf
 
-from dtrn_tf.data.examples import check_examples, labels_and_weights, parse_examples
+from dtrn_tf.data.bad_records import bad_record_error
+from dtrn_tf.data.examples import labels_and_weights, parse_examples
 from dtrn_tf.data.preprocessing import Preprocessing
-from dtrn_tf.data.record_count import count_records
+from dtrn_tf.data.record_check import RecordCheck, plain_message
+from dtrn_tf.data.record_file import BadRecord, scan_records
+from dtrn_tf.data.runs import Runs, first_unreadable, open_runs, open_shard
 from dtrn_tf.errors import DataError
 from dtrn_tf.schema import REQUEST_INDEX, Schema
 
@@ -49,31 +52,6 @@ def list_shards(directory: str | os.PathLike[str], split: str) -> list[str]:
     return [os.path.join(folder, name) for name in names]
 
 
-def check_shards(files: Sequence[str], schema: Schema) -> int:
-    """Checks that every file can be read to its end and that its first record fits.
-
-    Returns:
-        The number of records in all files.
-
-    Raises:
-        DataError: A file is missing, unreadable, empty, damaged or cut, or its first record does
-            not fit the schema; the message names file and feature.
-    """
-    for path in files:
-        try:
-            with open(path, "rb"):
-                pass
-        except OSError as error:
-            raise DataError(f"{path}: should be a readable record file. Received: "
-                            f"{error.strerror}. Run prepare again.") from error
-        record = next(_records(path, limit=1), None)
-        if record is None:
-            raise DataError(f"{path}: should hold at least one record. Received: none. "
-                            "Delete the file, or prepare the split again.")
-        check_examples(record, schema, f"{path}, record 0")
-    return count_records(files)
-
-
 def read_records(
     files: Sequence[str],
     schema: Schema,
@@ -86,6 +64,7 @@ def read_records(
     drop_remainder: bool = False,
     labels: bool = True,
     group: bool = False,
+    runs: Mapping[str, Runs] | None = None,
 ) -> tf.data.Dataset:
     """Reads shards into batches; the order depends on nothing but the arguments.
 
@@ -101,6 +80,7 @@ def read_records(
         drop_remainder: Whether to drop a smaller last batch.
         labels: Whether to read labels; without them the dataset yields the features alone.
         group: Whether to keep the group key among the features.
+        runs: `Shards.runs`, what to read of each file if some hold bad records.
 
     Returns:
         Batches of (features, {task: label [B]}, {task: weight [B]}). Of requests, features of the
@@ -109,7 +89,8 @@ def read_records(
         request each candidate belongs. An iterator over it can be saved with tf.train.Checkpoint.
     """
     batches = read_serialized(files, batch_size=batch_size, shuffle_buffer=shuffle_buffer,
-                              seed=seed, repeat=repeat, drop_remainder=drop_remainder)
+                              seed=seed, repeat=repeat, drop_remainder=drop_remainder,
+                              runs=runs)
     # Parsing a batch at once is ten times faster than parsing record by record.
     rows = batches.map(
         lambda serialized: _rows(serialized, schema, preprocessing, labels, group),
@@ -125,17 +106,20 @@ def read_serialized(
     seed: int | None = None,
     repeat: bool = False,
     drop_remainder: bool = False,
+    runs: Mapping[str, Runs] | None = None,
 ) -> tf.data.Dataset:
     """The records before they are parsed: batches of strings [B]; arguments as `read_records`."""
     if not files:
         raise DataError("reading should start from at least one record file. Received: none.")
-    paths = tf.data.Dataset.from_tensor_slices(list(files))
+    shards = tf.data.Dataset.range(len(files)) if runs else tf.data.Dataset.from_tensor_slices(
+        list(files))
     if shuffle_buffer:
-        paths = paths.shuffle(len(files), seed=seed)
+        shards = shards.shuffle(len(files), seed=seed)
     # One thread reads faster than batches are parsed; handing over records from several costs more
     # than reading them.
-    records = paths.interleave(
-        _open_shard, cycle_length=min(len(files), _OPEN_FILES), block_length=_BLOCK_LENGTH)
+    records = shards.interleave(
+        open_runs(files, runs) if runs else open_shard,
+        cycle_length=min(len(files), _OPEN_FILES), block_length=_BLOCK_LENGTH)
     if shuffle_buffer:
         records = records.shuffle(shuffle_buffer, seed=seed)
     if repeat:
@@ -148,7 +132,8 @@ def read_serialized(
 
 
 def explain(
-    error: tf.errors.OpError, files: Sequence[str], schema: Schema | None = None
+    error: tf.errors.OpError, files: Sequence[str], schema: Schema | None = None,
+    known: Collection[BadRecord] = (),
 ) -> DataError:
     """Says which record made reading fail and why, by reading the files again one by one.
 
@@ -156,6 +141,7 @@ def explain(
         error: What reading or a training step raised.
         files: The files that were read.
         schema: What their records should hold; without it only damaged files are found.
+        known: Bad records that were not read.
 
     Returns:
         The error to raise instead, `from error`.
@@ -165,17 +151,28 @@ def explain(
     """
     if not isinstance(error, _FILE_ERRORS) and _IN_MAP not in error.message:
         raise error
+    scan = scan_records if schema is None else RecordCheck(schema).scan
     for path in files:
-        try:
-            for number, record in enumerate(_records(path)):
-                if schema is not None:
-                    check_examples(record, schema, f"{path}, record {number}")
-        except DataError as found:
-            return found
+        found = _first_bad(path, scan, [record for record in known if record.file == path])
+        if found:
+            return bad_record_error(found)
     if _IN_MAP not in error.message:
         raise error  # Another file, for example a checkpoint.
     return DataError("records should be readable and fit the schema. Received: "
-                     f"{_plain_message(error)}. Look into: {list(files)}.")
+                     f"{plain_message(error)}. Look into: {list(files)}.")
+
+
+def _first_bad(
+    path: str, scan: Callable[[str], Iterable[tuple[int, bytes | BadRecord]]],
+    known: Sequence[BadRecord],
+) -> BadRecord | None:
+    """The first bad record that is not known."""
+    for number, record in scan(path):
+        if known and known[-1].ends_file and number >= known[-1].number:
+            return None
+        if isinstance(record, BadRecord) and record not in known:
+            return record
+    return first_unreadable(path, [(0, -1)]) if path.endswith(".gz") and not known else None
 
 
 def _rows(
@@ -189,32 +186,6 @@ def _rows(
         raw[schema.group.name] = tf.gather(raw[schema.group.name], raw[REQUEST_INDEX])
     features = preprocessing(raw)
     return (features, *labels_and_weights(raw, schema)) if labels else features
-
-
-def _open_shard(path: tf.Tensor) -> tf.data.Dataset:
-    is_gzip = tf.strings.regex_full_match(path, r".*\.gz")
-    return tf.data.TFRecordDataset(path, compression_type=tf.where(is_gzip, "GZIP", ""))
-
-
-def _records(path: str, limit: int = -1) -> Iterator[bytes]:
-    """The records of one file; a damaged one raises DataError with its number."""
-    compression = "GZIP" if path.endswith(".gz") else ""
-    number = 0
-    try:
-        for record in tf.data.TFRecordDataset(path, compression).take(limit).as_numpy_iterator():
-            yield record
-            number += 1
-    except tf.errors.OpError as error:
-        raise DataError(f"{path}, record {number}: should be a whole TFRecord. Received: "
-                        f"{_plain_message(error)}. Copy or prepare the file again.") from error
-
-
-def _plain_message(error: tf.errors.OpError) -> str:
-    """TensorFlow's message without the names of graph nodes."""
-    assertion = re.search(r"assertion failed: \[(.*)\] \[(.*)\]", error.message)
-    if assertion:
-        return " ".join(assertion.groups()).replace("\\'", "'")
-    return re.sub(r"\{\{.*?\}\} *| \[Op:.*", "", error.message).split("\n")[0]
 
 
 def _check_complete(names: Sequence[str], folder: str) -> None:

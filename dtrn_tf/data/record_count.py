@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
-import os
-import struct
 from collections.abc import Iterable
-from typing import IO, cast
 
-from dtrn_tf.errors import DataError
-
-# A TFRecord: length (8 bytes, little endian), its checksum (4), the data, its checksum (4).
-_HEADER_BYTES = 12
-_FOOTER_BYTES = 4
+from dtrn_tf.data.bad_records import bad_record_error
+from dtrn_tf.data.record_file import BadRecord, scan_records
 
 
 def count_records(files: Iterable[str]) -> int:
@@ -27,39 +20,9 @@ def count_records(files: Iterable[str]) -> int:
 
 
 def _count(path: str) -> int:
-    try:
-        if path.endswith(".gz"):
-            with gzip.open(path, "rb") as file:
-                return _walk(cast(IO[bytes], file), path, None)
-        with open(path, "rb") as file:
-            return _walk(file, path, os.path.getsize(path))
-    except (OSError, EOFError) as error:
-        raise DataError(f"{path}: should be a readable TFRecord file. Received: {error}. "
-                        "Remedy: write the shard again.") from error
-
-
-def _walk(file: IO[bytes], path: str, size: int | None) -> int:
-    """`size` bounds what a broken length may ask for; unknown for GZIP."""
-    count = end = 0
-    while header := file.read(_HEADER_BYTES):
-        start = end
-        if len(header) == _HEADER_BYTES:
-            end += _HEADER_BYTES + struct.unpack_from("<Q", header)[0] + _FOOTER_BYTES
-        if len(header) < _HEADER_BYTES or (size is not None and end > size):
-            raise _cut(path, count, start)
-        if size is None:
-            rest = end - start - _HEADER_BYTES
-            if len(file.read(rest)) < rest:
-                raise _cut(path, count, start)
-        else:
-            file.seek(end)
+    count = 0
+    for _, record in scan_records(path, headers_only=True):
+        if isinstance(record, BadRecord):
+            raise bad_record_error(record)
         count += 1
-    if count == 0:
-        raise DataError(f"{path}: should hold at least one record. Received: an empty file. "
-                        "Remedy: delete it or write the shard again.")
     return count
-
-
-def _cut(path: str, record: int, byte: int) -> DataError:
-    return DataError(f"{path}: record {record} (at byte {byte}) should be whole. Received: a file "
-                     "that ends inside it, or a broken length. Remedy: write the shard again.")

@@ -9,15 +9,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from dtrn_tf.errors import DataError
 from dtrn_tf.files import write_json
 
 
 class Moments(NamedTuple):
-    """Mean and standard deviation of a numeric feature after its transform."""
+    """Mean and standard deviation of a numeric feature after its transform.
 
-    mean: float
-    std: float
+    Numbers, or of a field of several numbers as many of each.
+    """
+
+    mean: float | tuple[float, ...]
+    std: float | tuple[float, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +48,8 @@ def save_statistics(statistics: Statistics, path: str | os.PathLike[str]) -> Non
         DataError: A number is not finite.
     """
     content = {
-        "numeric": {name: {"mean": float(moments.mean), "std": float(moments.std)}
+        "numeric": {name: {part: np.asarray(value, np.float64).tolist()
+                           for part, value in moments._asdict().items()}
                     for name, moments in statistics.numeric.items()},
         "base_rates": {name: float(rate) for name, rate in statistics.base_rates.items()},
     }
@@ -69,7 +75,10 @@ def load_statistics(path: str | os.PathLike[str]) -> Statistics:
                         ) from error
     _check(content, path)
     return Statistics(
-        numeric={name: Moments(**moments) for name, moments in content["numeric"].items()},
+        numeric={
+            name: Moments(*(tuple(value) if isinstance(value, list) else value
+                            for value in (moments["mean"], moments["std"])))
+            for name, moments in content["numeric"].items()},
         base_rates=dict(content["base_rates"]),
     )
 
@@ -85,8 +94,10 @@ def _check(content: Any, path: str) -> None:
         if not isinstance(moments, Mapping) or set(moments) != set(Moments._fields):
             raise DataError(f"{path}: feature {name!r} should have the numbers "
                             f"{list(Moments._fields)}. Received: {moments!r:.100}.")
-        _check_finite(moments["mean"], f"{path}: `mean` of feature {name!r}")
-        _check_finite(moments["std"], f"{path}: `std` of feature {name!r}", minimum=0.0)
+        for part, minimum in (("mean", -math.inf), ("std", 0.0)):
+            value = moments[part]
+            for number in value if isinstance(value, list) else [value]:
+                _check_finite(number, f"{path}: `{part}` of feature {name!r}", minimum)
     for name, rate in content["base_rates"].items():
         _check_finite(rate, f"{path}: the base rate of task {name!r}")
 

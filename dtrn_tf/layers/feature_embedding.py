@@ -7,7 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from dtrn_tf.layers.arguments import check_whole
+from dtrn_tf.layers.arguments import check_one_of, check_whole
+from dtrn_tf.layers.precision import at_least_float32
 from dtrn_tf.layers.variables import table_variable
 
 
@@ -19,16 +20,24 @@ class FeatureEmbedding(tf.keras.layers.Layer):
     behaviour sequence, for instance. The gradient of a table is IndexedSlices, so the cost of a
     step depends on the batch and not on the vocabulary.
 
+    A feature of several ids v with weights w_v (1 without them) may be pooled:
+
+        sum: e = sum_v w_v e_v        mean: e = sum_v w_v e_v / sum_v |w_v|
+
     Args:
         table_rows: Number of rows of every table; row 0 is padding, row 1 out of vocabulary.
         feature_tables: Name of the table of every feature.
         width: D, the width of every embedding.
+        pooling: Of the features to pool, `sum` or `mean`.
+        weights: Of features to pool, the name of the input with the weights of the ids.
 
-    Inputs: dict of feature to whole numbers [...] of any shape, dense or ragged, with exactly the
-        features named.
-    Outputs: dict of feature to [..., D], ragged where the ids are.
+    Inputs: dict of feature to whole numbers [...] of any shape, dense or ragged, of pooled ones
+        [B, V]; and of weights to numbers of the same shape and row lengths as their ids. Exactly
+        the features and weights named.
+    Outputs: dict of feature to [..., D], ragged where the ids are; of pooled ones [B, D].
 
-    Masking: id 0 gives zeros and no gradient; ids < 0 or >= rows give row 1, on every device.
+    Masking: id 0 gives zeros and no gradient, whatever its weight; ids < 0 or >= rows give row 1,
+        on every device. Nothing to pool gives zeros.
 
     Raises:
         ValueError: An argument is out of range, a feature is missing or not asked for, or ids
@@ -39,6 +48,9 @@ class FeatureEmbedding(tf.keras.layers.Layer):
         >>> out = layer({"item": tf.constant([2, 5]), "clicked": tf.constant([[2, 0], [5, 6]])})
         >>> out["item"].shape, out["clicked"].shape, out["clicked"][0, 1].numpy().tolist()
         (TensorShape([2, 3]), TensorShape([2, 2, 3]), [0.0, 0.0, 0.0])
+        >>> layer = FeatureEmbedding({"tag": 9}, {"tags": "tag"}, width=3, pooling={"tags": "mean"})
+        >>> layer({"tags": tf.ragged.constant([[2, 5, 7], []], dtype=tf.int32)})["tags"].shape
+        TensorShape([2, 3])
     """
 
     def __init__(
@@ -46,6 +58,8 @@ class FeatureEmbedding(tf.keras.layers.Layer):
         table_rows: Mapping[str, int],
         feature_tables: Mapping[str, str],
         width: int,
+        pooling: Mapping[str, str] | None = None,
+        weights: Mapping[str, str] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -53,12 +67,25 @@ class FeatureEmbedding(tf.keras.layers.Layer):
                            for t, n in table_rows.items()}
         self.feature_tables = dict(feature_tables)
         self.width = check_whole(width, 1, "width")
+        self.pooling = {f: check_one_of(p, ("mean", "sum"), f"pooling[{f!r}]")
+                        for f, p in (pooling or {}).items()}
+        self.weights_of = dict(weights or {})
+        for name, parts, allowed in (("pooling", self.pooling, self.feature_tables),
+                                     ("weights", self.weights_of, self.pooling)):
+            if not set(parts) <= set(allowed):
+                raise ValueError(f"`{name}` should be of features among {sorted(allowed)}. "
+                                 f"Received: {sorted(parts)}.")
         unknown = sorted(set(feature_tables.values()) - set(table_rows))
         if unknown:
             raise ValueError(
                 f"`feature_tables` should name tables of {sorted(table_rows)}. "
                 f"Received: {unknown}."
             )
+
+    @property
+    def input_names(self) -> list[str]:
+        """The keys of its inputs: features, and the weights of ids."""
+        return [*self.feature_tables, *self.weights_of.values()]
 
     def build(self, input_shape: Any) -> None:
         # No autocast: a cast copy of the table would make the gradient dense.
@@ -74,15 +101,17 @@ class FeatureEmbedding(tf.keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        if set(inputs) != set(self.feature_tables):
-            raise ValueError(
-                f"The inputs should be the features {sorted(self.feature_tables)}. "
-                f"Received: {sorted(inputs)}."
-            )
+        if set(inputs) != set(self.input_names):
+            raise ValueError(f"The inputs should be the features {sorted(self.input_names)}. "
+                             f"Received: {sorted(inputs)}.")
         embeddings: dict[str, tf.Tensor] = {}
         for table in sorted(set(self.feature_tables.values())):
-            features = [name for name in sorted(inputs) if self.feature_tables[name] == table]
+            features = [name for name in sorted(self.feature_tables)
+                        if self.feature_tables[name] == table]
             embeddings.update(self._look_up(table, {name: inputs[name] for name in features}))
+        for name in self.pooling:
+            weights = inputs[self.weights_of[name]] if name in self.weights_of else None
+            embeddings[name] = self._pooled(name, embeddings[name], inputs[name], weights)
         return embeddings
 
     def _look_up(self, table: str, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -98,6 +127,18 @@ class FeatureEmbedding(tf.keras.layers.Layer):
             for (name, feature), part, i in zip(inputs.items(), parts, ids)
         }  # [..., D]
 
+    def _pooled(self, name: str, rows: Any, ids: Any, weights: Any) -> tf.Tensor:
+        """The rows [B, V, D] of each list in one. [B, D]"""
+        flat = at_least_float32(_flat(rows))  # [..., D]
+        shares = (tf.ones_like(flat[..., :1]) if weights is None
+                  else tf.cast(_flat(weights), flat.dtype)[..., tf.newaxis])
+        shares = tf.where(tf.not_equal(_flat(ids), 0)[..., tf.newaxis], shares, 0.0)
+        pooled = tf.reduce_sum(_like(ids, flat if weights is None else flat * shares), axis=1)
+        if self.pooling[name] == "mean":
+            pooled = tf.math.divide_no_nan(
+                pooled, tf.reduce_sum(_like(ids, tf.abs(shares)), axis=1))
+        return tf.cast(pooled, self.compute_dtype)
+
     def _valid_ids(self, table: str, name: str, ids: tf.Tensor) -> tf.Tensor:
         if not ids.dtype.is_integer:
             raise ValueError(
@@ -112,6 +153,8 @@ class FeatureEmbedding(tf.keras.layers.Layer):
             "table_rows": dict(self.table_rows),
             "feature_tables": dict(self.feature_tables),
             "width": self.width,
+            "pooling": dict(self.pooling),
+            "weights": dict(self.weights_of),
         }
 
 

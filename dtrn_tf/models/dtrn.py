@@ -43,10 +43,11 @@ class DTRN(keras.Model):  # type: ignore[name-defined]
         base_rates: Mean label per task, to start the towers' biases at.
 
     Inputs:
-        A dict as `Preprocessing` makes it: categorical features [B] int32 table rows, numeric
-        features [B] float32, sequence features [B, (L)] int32, ragged (no work on padding) or
-        padded with 0. With `request_index` [B], ascending, the features of level request and the
-        sequences have one row per request, [R] and [R, (L)], and candidate b belongs to request
+        A dict as `Preprocessing` makes it: categorical features [B] int32 table rows, those of
+        many ids [B, (V)] with the weights of the ids, numeric features [B] or [B, N] float32,
+        sequence features [B, (L)] int32; lists are ragged (no work on padding) or padded with 0.
+        With `request_index` [B], ascending, the features of level request and the sequences have
+        one row per request, [R] and [R, (L)], and candidate b belongs to request
         `request_index[b]`: what depends on the request alone is computed once per request.
 
     Outputs:
@@ -82,12 +83,19 @@ class DTRN(keras.Model):  # type: ignore[name-defined]
         self.embedding_width = embedding_width
         self.base_rates = None if base_rates is None else dict(base_rates)
         tables = {v.name: v.num_rows for v in schema.vocabularies}
+        pooling = {f.name: f.pooling for f in schema.multiple_features}
+        weights = {f.name: f.weights_name for f in schema.multiple_features if f.weights}
         self.embedding = FeatureEmbedding(
             tables, {f.name: f.vocabulary for f in schema.id_features}, embedding_width,
-            name="embedding")
+            pooling=pooling, weights=weights, name="embedding")
         self.numeric_embeddings = {
             level: NumericEmbedding(embedding_width, name=f"{level}_numeric_embedding")
-            for level in sorted({f.level for f in schema.numeric_features})}
+            for level in sorted({f.level for f in schema.scalar_features})}
+        # Fields of several numbers start with the variance of those of one.
+        self.vector_embeddings = [
+            keras.layers.Dense(embedding_width, kernel_initializer=keras.initializers.RandomUniform(
+                -0.05 / f.size ** 0.5, 0.05 / f.size ** 0.5), name=f"{f.name}_vector")
+            for f in schema.vector_features]
         self.sequence_embeddings = [
             SequenceEmbedding(embedding_width, b.max_length, name=f"{b.name}_embedding")
             for b in schema.behaviors]
@@ -98,7 +106,8 @@ class DTRN(keras.Model):  # type: ignore[name-defined]
         self.wide = FeatureEmbedding(
             {f.vocabulary: tables[f.vocabulary] for f in schema.categorical_features},
             {f.name: f.vocabulary for f in schema.categorical_features},
-            len(schema.tasks), name="wide") if wide and schema.categorical_features else None
+            len(schema.tasks), pooling=pooling, weights=weights,
+            name="wide") if wide and schema.categorical_features else None
 
     @property
     def embedding_tables(self) -> list[Any]:
@@ -118,7 +127,9 @@ class DTRN(keras.Model):  # type: ignore[name-defined]
         num_fields, num_tasks = len(self.schema.features), len(self.schema.tasks)
         _build(self.embedding, None)
         for level, layer in self.numeric_embeddings.items():
-            _build(layer, (None, sum(f.level == level for f in self.schema.numeric_features)))
+            _build(layer, (None, sum(f.level == level for f in self.schema.scalar_features)))
+        for feature, layer in zip(self.schema.vector_features, self.vector_embeddings):
+            _build(layer, (None, feature.size))
         for behavior, layer in zip(self.schema.behaviors, self.sequence_embeddings):
             _build(layer, [(None, None, width)] * len(behavior.features))
         num_representations = 1
@@ -141,7 +152,7 @@ class DTRN(keras.Model):  # type: ignore[name-defined]
 
     def call(self, inputs: Mapping[str, Tensor], training: bool | None = None) -> dict[str, Tensor]:
         index = inputs.get(REQUEST_INDEX)
-        embedded = self.embedding({f.name: inputs[f.name] for f in self.schema.id_features})
+        embedded = _look_up(self.embedding, inputs)
         requests = self._fields("request", inputs, embedded)                 # [R, 1, F, D]
         candidates = self._fields("candidate", inputs, embedded)             # [B, 1, F, D]
         interests = self._interests(inputs, embedded, candidates, training)  # [R or B, J, T, D]
@@ -152,8 +163,7 @@ class DTRN(keras.Model):  # type: ignore[name-defined]
         hidden = self.network(bottom, training=training)                     # [B, K, U]
         logits = self.towers(hidden, training=training)                      # [B, K]
         if self.wide is not None:
-            weights = self.wide({f.name: inputs[f.name] for f in self.schema.categorical_features})
-            logits += self._wide_logits(weights, index)
+            logits += self._wide_logits(_look_up(self.wide, inputs), index)
         return dict(zip(self.schema.task_names, tf.unstack(logits, axis=1)))
 
     def _fields(self, level: str, inputs: Mapping[str, Tensor],
@@ -161,6 +171,8 @@ class DTRN(keras.Model):  # type: ignore[name-defined]
         """One field per feature of one level, or None without any. [R or B, 1, F, D]"""
         features = [f for f in self.schema.features if f.level == level]
         fields = {f.name: embedded[f.name] for f in features if f.name in embedded}
+        fields |= {f.name: layer(inputs[f.name]) for f, layer in zip(
+            self.schema.vector_features, self.vector_embeddings) if f.level == level}
         numbers = [f.name for f in features if f.name not in fields]
         if numbers:
             values = tf.stack([inputs[name] for name in numbers], axis=1)
@@ -245,6 +257,10 @@ def _build(layer: Any, shape: Any) -> None:
     # A stage that was loaded, or used before, has its weights already.
     if not layer.built:
         layer.build(shape)
+
+
+def _look_up(layer: FeatureEmbedding, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return layer({name: inputs[name] for name in layer.input_names})
 
 
 def _mask(items: Tensor | tf.RaggedTensor) -> Tensor | None:

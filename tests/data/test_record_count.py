@@ -36,8 +36,8 @@ def test_a_cut_file_is_named_with_record_and_byte(tmp_path, records, cut, zipped
     if cut == 316:
         assert count_records([str(path)]) == 2
         return
-    with pytest.raises(DataError, match=rf"cut.tfrecord.*record {record} \(at byte {byte}\) should "
-                                        "be whole. Received: a file that ends inside it"):
+    with pytest.raises(DataError, match=rf"cut.tfrecord.*, record {record}: should be whole \(it "
+                                        rf"begins at byte {byte}\). Received: a file that ends"):
         count_records([str(path)])
 
 
@@ -46,7 +46,7 @@ def test_a_broken_length_is_an_error_and_no_endless_read(tmp_path, records):
     whole[16 + 6] = 0xFF
     path = tmp_path / "flipped.tfrecord"
     path.write_bytes(whole)
-    with pytest.raises(DataError, match=r"record 1 \(at byte 16\) should be whole"):
+    with pytest.raises(DataError, match=r"record 1: should be whole \(it begins at byte 16\)"):
         count_records([str(path)])
 
 
@@ -56,12 +56,14 @@ def test_empty_and_missing_files(tmp_path):
     with pytest.raises(DataError, match="empty.tfrecord: should hold at least one record. "
                                         "Received: an empty file"):
         count_records([str(empty)])
-    with pytest.raises(DataError, match="none.tfrecord: should be a readable TFRecord file"):
+    with pytest.raises(DataError, match="none.tfrecord, record 0: should be readable. Received: No "
+                                        "such file"):
         count_records([str(tmp_path / "none.tfrecord")])
 
 
 def test_a_cut_gzip_stream(tmp_path, records):
     path = _write(tmp_path / "a.tfrecord.gz", records, "GZIP")
     path.write_bytes(path.read_bytes()[:-9])
-    with pytest.raises(DataError, match="a.tfrecord.gz: should be a readable TFRecord file"):
+    with pytest.raises(DataError, match="a.tfrecord.gz, record 3: should be readable. Received: "
+                                        "Compressed file ended"):
         count_records([str(path)])

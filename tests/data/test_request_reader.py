@@ -12,7 +12,8 @@ from helpers import (
 
 from dtrn_tf.data.examples import encode_example
 from dtrn_tf.data.preprocessing import Preprocessing
-from dtrn_tf.data.reader import check_shards, explain, list_shards, read_records
+from dtrn_tf.data.reader import explain, list_shards, read_records
+from dtrn_tf.data.shards import check_shards
 from dtrn_tf.errors import DataError
 from dtrn_tf.schema import REQUEST_INDEX
 
@@ -156,13 +157,14 @@ def test_a_restored_iterator_goes_on_where_it_was(tmp_path, files, preprocessing
 def test_compressed_files_give_the_same(tmp_path, files, preprocessing):
     directory = write_small_data(tmp_path, SCHEMA, suffix=".tfrecord.gz", splits=["train"])
     compressed = list_shards(directory, "train")
-    assert check_shards(compressed, SCHEMA) == check_shards(files, SCHEMA) == REQUESTS
+    assert (check_shards(compressed, SCHEMA).num_records
+            == check_shards(files, SCHEMA).num_records == REQUESTS)
     assert _rows(_read(compressed, preprocessing)) == _rows(_read(files, preprocessing))
 
 
 def test_impressions_are_requests_of_one_candidate(tmp_path, preprocessing):
     path = write_records(tmp_path / "x.tfrecord", small_records(IMPRESSIONS))
-    assert check_shards([path], SCHEMA) == ROWS
+    assert check_shards([path], SCHEMA).num_records == ROWS
     assert _rows(_read([path], preprocessing)) == _rows(_read([path], preprocessing, IMPRESSIONS))
 
 

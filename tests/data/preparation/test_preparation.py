@@ -13,7 +13,8 @@ from test_prepare_spec import CONFIG
 
 from dtrn_tf.data.preparation.prepare import prepare
 from dtrn_tf.data.preparation.prepare_spec import PrepareSpec
-from dtrn_tf.data.reader import check_shards, list_shards, read_records
+from dtrn_tf.data.reader import list_shards, read_records
+from dtrn_tf.data.shards import check_shards
 from dtrn_tf.data.preprocessing import Preprocessing
 from dtrn_tf.data.preparation.record_writer import new_directory
 from dtrn_tf.data.statistics import load_statistics
@@ -262,7 +263,7 @@ def test_a_directory_that_cannot_be_made(tmp_path):
 
 def test_shards_take_turns(tmp_path):
     prepare(SPEC, [tables()], str(tmp_path / "data"), num_shards=4)
-    sizes = [check_shards([path], load_schema(tmp_path / "data" / "schema.yaml"))
+    sizes = [check_shards([path], load_schema(tmp_path / "data" / "schema.yaml")).num_records
              for path in list_shards(tmp_path / "data", "train")]
     assert sizes == [6, 5, 5, 5]
 

@@ -10,7 +10,8 @@ from dtrn_tf.data.preparation.requests import (
     first_by_id, first_by_window, records_of_requests,
 )
 from dtrn_tf.data.preprocessing import Preprocessing
-from dtrn_tf.data.reader import check_shards, list_shards, read_records
+from dtrn_tf.data.reader import list_shards, read_records
+from dtrn_tf.data.shards import check_shards
 from dtrn_tf.data.statistics import load_statistics
 from dtrn_tf.data.vocabulary import read_vocabulary
 from dtrn_tf.errors import DataError, SchemaError
@@ -162,7 +163,7 @@ def test_the_reader_reads_requests(tmp_path):
     schema = load_schema(f"{target}/schema.yaml")
     assert schema.layout == "request"
     files = list_shards(target, "train")
-    assert check_shards(files, schema) == 4
+    assert check_shards(files, schema).num_records == 4
     features, labels, _ = next(iter(read_records(
         files, schema, Preprocessing(schema, target), batch_size=9, group=True)))
     assert sorted(np.bincount(features[REQUEST_INDEX])) == [1, 1, 2, 3]
