@@ -17,6 +17,7 @@ from dataclasses import replace
 from absl import flags
 
 from dtrn_tf import program  # First: it quietens TensorFlow's start.
+from benchmarks import machine
 from benchmarks.cases import Case
 from benchmarks.reference_point import ReferencePoint
 from benchmarks.table_updates import OPTIMIZERS, PEERS, state_bytes, update_steps
@@ -47,6 +48,7 @@ def main() -> None:
     unknown = sorted(set(_OPTIMIZERS.value) - set(OPTIMIZERS))
     if unknown:
         raise UserError(f"--optimizers should be of {list(OPTIMIZERS)}. Received: {unknown}.")
+    print(machine.describe())
     for optimizer in _OPTIMIZERS.value:
         steps = 1 if optimizer in PEERS else _STEPS.value
         print(f"\n{optimizer}: {state_bytes(optimizer, _WIDTH.value)} bytes of state a row; "

@@ -23,9 +23,13 @@ def training_flops(point: ReferencePoint, num_interests: int, batch: Batch) -> f
         tokens        2 N (2 D) D
         attention     2 N 4 D^2 + 4 S D            once in the first block, J times in the others
         feed-forward  J 4 N D W                    per block
-        TRM           2 B K (F D H + H F)          F fields, H hidden units
-        MMoE          2 B K (F D E U + F D E + E U)
+        TRM           2 K ((R Q + B C) D H + B H (Q + C))
+        MMoE          2 K ((R Q + B C) D M + B E U), M = E U + E; for requests also 2 K B Q M
         towers        2 B K (U V + V)
+
+    H are TRM's hidden units, Q the fields of the request (its features and interests), C those of
+    the candidate. Impressions have R = B; for requests, TRM's weights of the Q fields are applied
+    in a sum over products that were made once per request.
 
     A product [m, k] x [k, n] is 2 m k n; its gradients are two products of the same size, so a
     training step is three times its forward pass. Element-wise work, lookups, and the optimiser
@@ -42,8 +46,8 @@ def training_flops(point: ReferencePoint, num_interests: int, batch: Batch) -> f
     features, labels, _ = batch
     lengths = np.concatenate([features[b.features[0].name].row_lengths().numpy()
                               for b in make_schema(point).behaviors])
-    rows = len(next(iter(labels.values())))
-    return 3.0 * (_encoder(point, num_interests, lengths) + rows * _head(point))
+    rows, requests = len(next(iter(labels.values()))), len(lengths) // point.num_behaviors
+    return 3.0 * (_encoder(point, num_interests, lengths) + _head(point, rows, requests))
 
 
 def _encoder(point: ReferencePoint, num_interests: int, lengths: np.ndarray) -> float:
@@ -55,14 +59,18 @@ def _encoder(point: ReferencePoint, num_interests: int, lengths: np.ndarray) -> 
             + feedforward * num_interests * point.num_blocks)
 
 
-def _head(point: ReferencePoint) -> float:
-    """All tasks of one row."""
-    fields = len(make_schema(point).features) + point.num_behaviors
-    inputs, units, hidden = fields * point.width, point.expert_units, point.refinement_units
-    refinement = inputs * hidden + hidden * fields
-    experts = point.num_experts * (inputs * units + inputs + units)
-    return 2 * point.num_tasks * (refinement + experts + units * point.tower_units
-                                  + point.tower_units)
+def _head(point: ReferencePoint, rows: int, requests: int) -> int:
+    """TRM, MMoE and towers of all tasks and rows."""
+    levels = [feature.level for feature in make_schema(point).features]
+    of_requests = levels.count("request") + point.num_behaviors
+    of_rows = levels.count("candidate")
+    units, hidden = point.expert_units, point.refinement_units
+    mixed = point.num_experts * (units + 1)  # experts' outputs and gate values
+    products = (requests * of_requests + rows * of_rows) * point.width * (hidden + mixed)
+    sums = 0 if requests == rows else of_requests * mixed
+    rest = hidden * (of_requests + of_rows) + point.num_experts * units
+    towers = (units + 1) * point.tower_units
+    return 2 * point.num_tasks * (products + rows * (sums + rest + towers))
 
 
 def gemm(shape: Sequence[int] = (GEMM_SIZE, GEMM_SIZE, GEMM_SIZE)) -> Callable[[], Any]:

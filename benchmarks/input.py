@@ -23,7 +23,7 @@ from dtrn_tf import program
 
 import tensorflow as tf  # isort: skip  (program quietens TensorFlow's start)
 
-from benchmarks import step_flags
+from benchmarks import machine, step_flags
 from benchmarks.cases import CANDIDATES, Case
 from benchmarks.reference_point import ReferencePoint
 from benchmarks.reference_records import write_reference_records
@@ -45,6 +45,7 @@ _STEPS = 4  # of one timed call
 def main() -> None:
     step_flags.pin()
     point = step_flags.reference_point()
+    print(f"{machine.describe()}\n")
     with tempfile.TemporaryDirectory() as directory:
         for layout, candidates in (("impression", 1), ("request", CANDIDATES)):
             print(_table(os.path.join(directory, layout), point, candidates))

@@ -19,8 +19,6 @@ from benchmarks.step_report import findings, limit_columns
 from benchmarks.timing import interleaved, ratio_table
 from dtrn_tf.errors import UserError
 
-_NUM_BLOCKS = flags.DEFINE_integer(
-    "num_blocks", 1, "Transformer blocks, of every case.", lower_bound=1)
 _CASES = flags.DEFINE_list("cases", [], "Only these cases, and the reference; empty: all.")
 _BATCHES = flags.DEFINE_integer(
     "batches", 2, "Different batches, trained on in turn by every timed call.", lower_bound=1)
@@ -28,7 +26,7 @@ _BATCHES = flags.DEFINE_integer(
 
 def main() -> None:
     step_flags.pin()
-    point = step_flags.reference_point(num_blocks=_NUM_BLOCKS.value)
+    point = step_flags.reference_point()
     cases = _chosen(make_cases(point))
     shapes = {"square product": (GEMM_SIZE,) * 3,
               "feed-forward": (16 * 1024, point.width, point.num_tasks * point.feedforward_units)}

@@ -17,9 +17,9 @@ class SplitFields(NamedTuple):
     A linear map of fields side by side is a sum over the fields, and a weight of a field can be
     applied after its product:
 
-        sum_f (s_f x_f) W_f  =  sum_{f of the request} s_f (x_f W_f)  +  the same of the candidate.
+        sum_f (s_f x_f) W_f  =  sum_{of the request} s_f (x_f W_f)  +  sum_{others} (s_f x_f) W_f.
 
-    The first products are made once per request, and only the sum runs per candidate.
+    The products x_f W_f are made once per request, and only their sum runs per candidate.
 
     Args:
         requests: The first Q fields, of requests. [R, J, Q, D]

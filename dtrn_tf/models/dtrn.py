@@ -92,11 +92,10 @@ class DTRN(keras.Model):  # type: ignore[name-defined]
             level: NumericEmbedding(embedding_width, name=f"{level}_numeric_embedding")
             for level in sorted({f.level for f in schema.scalar_features})}
         # Fields of several numbers start with the variance of those of one.
-        self.vector_embeddings = {
-            f.name: keras.layers.Dense(embedding_width, name=f"{f.name}_vector",
-                                       kernel_initializer=keras.initializers.RandomUniform(
-                                           -0.05 / f.size ** 0.5, 0.05 / f.size ** 0.5))
-            for f in schema.vector_features}
+        self.vector_embeddings = [
+            keras.layers.Dense(embedding_width, kernel_initializer=keras.initializers.RandomUniform(
+                -0.05 / f.size ** 0.5, 0.05 / f.size ** 0.5), name=f"{f.name}_vector")
+            for f in schema.vector_features]
         self.sequence_embeddings = [
             SequenceEmbedding(embedding_width, b.max_length, name=f"{b.name}_embedding")
             for b in schema.behaviors]
@@ -142,8 +141,8 @@ class DTRN(keras.Model):  # type: ignore[name-defined]
         _build(self.embedding, None)
         for level, layer in self.numeric_embeddings.items():
             _build(layer, (None, sum(f.level == level for f in self.schema.scalar_features)))
-        for feature in self.schema.vector_features:
-            _build(self.vector_embeddings[feature.name], (None, feature.size))
+        for feature, layer in zip(self.schema.vector_features, self.vector_embeddings):
+            _build(layer, (None, feature.size))
         for behavior, layer in zip(self.schema.behaviors, self.sequence_embeddings):
             _build(layer, [(None, None, width)] * len(behavior.features))
         num_representations = 1
@@ -185,9 +184,8 @@ class DTRN(keras.Model):  # type: ignore[name-defined]
         """One field per feature of one level, or None without any. [R or B, 1, F, D]"""
         features = [f for f in self.schema.features if f.level == level]
         fields = {f.name: embedded[f.name] for f in features if f.name in embedded}
-        for feature in features:
-            if feature.name in self.vector_embeddings:
-                fields[feature.name] = self.vector_embeddings[feature.name](inputs[feature.name])
+        fields |= {f.name: layer(inputs[f.name]) for f, layer in zip(
+            self.schema.vector_features, self.vector_embeddings) if f.level == level}
         numbers = [f.name for f in features if f.name not in fields]
         if numbers:
             values = tf.stack([inputs[name] for name in numbers], axis=1)

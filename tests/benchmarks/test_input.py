@@ -12,7 +12,8 @@ def _run(*arguments):
 def test_a_table_per_layout():
     done = _run("--batch_size=20", "--num_items=50", "--rounds=1", "--batches=3")
     assert done.returncode == 0, done.stderr
-    impressions, requests = done.stdout.strip().split("\n\n")
+    machine, impressions, requests = done.stdout.strip().split("\n\n")
+    assert "TensorFlow" in machine
     of_layout = {}
     for layout, table in (("impression", impressions), ("request", requests)):
         title, heading, step, *stages = table.splitlines()

@@ -79,6 +79,24 @@ def test_networks_and_refinement_equal_those_of_joined_fields(name, views, granu
         [*_sources(fields), *(w for layer in layers for w in layer.trainable_weights)])
 
 
+def test_mixed_precision():
+    """Products in bfloat16, weights in float32; the values are those of float32, rounded."""
+    fields, gradients = _split(weighted=True), []
+    exact, mixed = (MMoE(VIEWS, 2, (5,), dtype=dtype) for dtype in ("float32", "mixed_bfloat16"))
+    exact.build((None, VIEWS, FIELDS * WIDTH))
+    mixed.build((None, VIEWS, FIELDS * WIDTH))
+    mixed.set_weights(exact.get_weights())
+    for layer in (exact, mixed):
+        with tf.GradientTape() as tape:
+            outputs = layer(fields)
+            assert outputs.dtype == layer.compute_dtype
+            loss = tf.reduce_sum(tf.cast(outputs, tf.float32) ** 2)
+        gradients.append(tape.gradient(loss, layer.trainable_weights))
+    for one, other in zip(*gradients):
+        assert other.dtype == tf.float32
+        assert np.abs(one - other).max() < 0.05 * np.abs(one).max()
+
+
 def test_one_graph_for_any_number_of_requests_and_candidates():
     layer = MMoE(VIEWS, 2, (5,))
     layer.build((None, VIEWS, FIELDS * WIDTH))
