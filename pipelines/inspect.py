@@ -72,7 +72,7 @@ def _print_guess(starter: Starter) -> None:
           f"{schema.group.source if schema.group else None}")
     for name, why in sorted(starter.left_out.items()):
         print(f"  not used: {name} ({why})")
-    unsure = [f"{section} {name}" for (section, name), note in starter.notes.items()
+    unsure = [f"{section} {name}".strip() for (section, name), note in starter.notes.items()
               if "?" in note]
     print(f"{len(unsure)} guesses to look at, marked with `?` in the comments: {', '.join(unsure)}")
 

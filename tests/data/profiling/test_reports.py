@@ -11,13 +11,13 @@ from dtrn_tf.data.preprocessing import Preprocessing
 from dtrn_tf.data.profiling import report
 from dtrn_tf.data.profiling.drift import drift_findings, measure_drift
 from dtrn_tf.data.profiling.finding import Limits
-from dtrn_tf.data.profiling.html_report import html_report
+from dtrn_tf.data.profiling.html_report import html_report, write_report
 from dtrn_tf.data.profiling.profile import profile_files
 from dtrn_tf.data.profiling.record_checks import RecordChecks
 from dtrn_tf.data.profiling.report import Side, Validation
 from dtrn_tf.data.profiling.schema_findings import schema_findings
 from dtrn_tf.data.profiling.svg import bars, columns
-from dtrn_tf.files import write_json
+from dtrn_tf.errors import UserError
 
 SCHEMA = small_schema()
 _VOID = {"meta", "br"}
@@ -71,8 +71,9 @@ class _Page(HTMLParser):
 
 
 def test_json_holds_everything(validation, tmp_path):
-    write_json(tmp_path / "report.json", report.to_json(validation))
-    content = json.loads((tmp_path / "report.json").read_text())
+    write_report(validation, str(tmp_path / "made"))
+    assert (tmp_path / "made" / "report.html").read_text() == html_report(validation)
+    content = json.loads((tmp_path / "made" / "report.json").read_text())
     assert content["passed"] is False and content["sample"] is False
     assert content["limits"]["values"] == 0.1
     nan, = [f for f in content["findings"] if f["check"] == "not_finite"]
@@ -88,6 +89,13 @@ def test_json_holds_everything(validation, tmp_path):
     assert content["baseline"]["records"] == 20
     assert {"feature": "author", "measure": "values", "limit": 0.1}.items() <= next(
         d for d in content["drift"] if (d["feature"], d["measure"]) == ("author", "values")).items()
+
+
+def test_a_place_that_cannot_be_written(validation, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="--output_dir=.*file/report should be a directory that can "
+                                        "be written"):
+        write_report(validation, str(tmp_path / "file" / "report"))
 
 
 def test_tables_for_a_terminal(validation):
