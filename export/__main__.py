@@ -29,13 +29,18 @@ _VERSION = flags.DEFINE_integer(
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Directory whose test records take part in the verification; by default "
     "all records for it are made up from the schema.")
+_MAX_BAD_RECORDS = flags.DEFINE_integer(
+    "max_bad_records", 0,
+    "The most damaged or unfitting records to pass over on the way to those that are used; 0: the "
+    "first one is an error.", lower_bound=0)
 
 
 def main() -> None:
     # The CPU gives the reference of the verification; tracing needs no accelerator.
     tf.config.set_visible_devices([], "GPU")
     exported = export_run(_RUN_DIR.value, _EXPORT_DIR.value, _MODEL_NAME.value,
-                          version=_VERSION.value, data_dir=_DATA_DIR.value)
+                          version=_VERSION.value, data_dir=_DATA_DIR.value,
+                          max_bad_records=_MAX_BAD_RECORDS.value)
     print(f"Exported {exported.path}")
     print(f"Signatures: {', '.join(exported.signatures)}")
     print(f"Verified at batch sizes {', '.join(map(str, BATCH_SIZES))}: largest difference "

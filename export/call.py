@@ -26,6 +26,10 @@ _SAVED_MODEL = flags.DEFINE_string(
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Directory with a test split, written by pipelines.prepare.", required=True)
 _ROWS = flags.DEFINE_integer("rows", 2, "Number of test records to send.", lower_bound=1)
+_MAX_BAD_RECORDS = flags.DEFINE_integer(
+    "max_bad_records", 0,
+    "The most damaged or unfitting records to pass over on the way to those that are used; 0: the "
+    "first one is an error.", lower_bound=0)
 
 
 def main() -> None:
@@ -33,7 +37,8 @@ def main() -> None:
         raise UserError("--saved_model should be the directory of a version, with saved_model.pb "
                         f"in it. Received: {_SAVED_MODEL.value!r}.")
     schema = load_schema(os.path.join(_SAVED_MODEL.value, "assets.extra", "schema.yaml"))
-    records = real_records(_DATA_DIR.value, schema, _ROWS.value)
+    records = real_records(_DATA_DIR.value, schema, _ROWS.value,
+                           max_bad_records=_MAX_BAD_RECORDS.value)
     signatures = tf.saved_model.load(_SAVED_MODEL.value).signatures
     print(answers_table(call_signatures(signatures, schema, records), schema.task_names))
 

@@ -41,7 +41,7 @@ class Exported:
 
 def export_run(
     run_dir: str, export_dir: str, model_name: str, *,
-    version: int | None = None, data_dir: str | None = None,
+    version: int | None = None, data_dir: str | None = None, max_bad_records: int = 0,
 ) -> Exported:
     """Writes the best model of a run as the next version of a model, verified or not at all.
 
@@ -51,6 +51,7 @@ def export_run(
         model_name: Sub-directory of the model's versions.
         version: The version's number; by default the next free one.
         data_dir: Take test records from here for the verification, besides made-up ones.
+        max_bad_records: The most bad records to pass over among the first test records.
 
     Raises:
         UserError: The run, records, name or version do not do, or the verification failed; no
@@ -58,7 +59,7 @@ def export_run(
     """
     model, preprocessing, schema = load_run(run_dir)
     signatures = build_signatures(model, preprocessing, schema)
-    records = verification_records(schema, run_dir, data_dir)
+    records = verification_records(schema, run_dir, data_dir, max_bad_records)
     directory = model_directory(export_dir, model_name)
     check_version_is_free(directory, version)
     with staging_directory(directory) as staging:
@@ -73,14 +74,16 @@ def export_run(
     return Exported(path=path, signatures=tuple(signatures), difference=difference)
 
 
-def verification_records(schema: Schema, run_dir: str, data_dir: str | None) -> list[bytes]:
+def verification_records(schema: Schema, run_dir: str, data_dir: str | None,
+                         max_bad_records: int = 0) -> list[bytes]:
     """As many records as the largest batch: real ones if there are any, then made-up ones.
 
     Raises:
         DataError: The data directory has no test records, or they do not fit the schema.
     """
     wanted = max(BATCH_SIZES)
-    real = [] if data_dir is None else real_records(data_dir, schema, wanted - _MADE_UP)
+    real = [] if data_dir is None else real_records(
+        data_dir, schema, wanted - _MADE_UP, max_bad_records=max_bad_records)
     return real + sample_records(schema, run_dir, wanted - len(real))
 
 

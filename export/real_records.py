@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import sys
 
-import tensorflow as tf
-
-from dtrn_tf.data.reader import explain, list_shards
-from dtrn_tf.data.shards import check_shards
+from dtrn_tf.data.bad_records import BadRecordLimit, bad_record_lines
+from dtrn_tf.data.reader import list_shards
+from dtrn_tf.data.record_check import RecordCheck
+from dtrn_tf.data.record_file import BadRecord
 from dtrn_tf.schema import Schema
 
 
-def real_records(data_dir: str, schema: Schema, count: int, split: str = "test") -> list[bytes]:
-    """The first serialized records of a split, at most `count`.
+def real_records(data_dir: str, schema: Schema, count: int, split: str = "test", *,
+                 max_bad_records: int = 0) -> list[bytes]:
+    """The first serialized records of a split that fit the schema, at most `count`.
+
+    Args:
+        data_dir: Written by `pipelines.prepare`.
+        schema: What a record should hold.
+        count: How many records are wanted; no more are read.
+        split: The split.
+        max_bad_records: The most bad records to pass over on the way; stderr names them.
 
     Raises:
-        DataError: The split is not there or damaged, or does not fit the schema.
+        DataError: The split is not there, or there are more bad records than that.
     """
-    files = list_shards(data_dir, split)
-    check_shards(files, schema)
-    try:
-        return list(_first(files, count))
-    except tf.errors.OpError as error:
-        raise explain(error, files, schema) from error
-
-
-def _first(files: Sequence[str], count: int) -> Iterator[bytes]:
-    for path in files:
-        compression = "GZIP" if path.endswith(".gz") else ""
-        for record in tf.data.TFRecordDataset(path, compression).take(count).as_numpy_iterator():
-            yield record
-            count -= 1
+    limit = BadRecordLimit(max_bad_records)
+    check = RecordCheck(schema)
+    good: list[bytes] = []
+    for path in list_shards(data_dir, split):
+        for _, record in check.scan(path):
+            if len(good) == count:
+                return good
+            if isinstance(record, BadRecord):
+                limit.add(record)
+                print(*bad_record_lines([record]), file=sys.stderr)
+            else:
+                good.append(record)
+    return good

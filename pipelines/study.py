@@ -29,6 +29,9 @@ _VARIANT = flags.DEFINE_multi_string(
     required=True)
 _SEEDS = flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds of every variant.")
 _SPLIT = flags.DEFINE_string("split", "test", "Split that the table shows.")
+_MAX_BAD_RECORDS = flags.DEFINE_integer(
+    "max_bad_records", 0, "As in pipelines.train and pipelines.evaluate, for every run.",
+    lower_bound=0)
 
 Scores = dict[str, list[float]]
 
@@ -63,13 +66,19 @@ def _run(name: str, arguments: list[str], seed: str) -> dict[str, float]:
     output = os.path.join(run_dir, "evaluation", _SPLIT.value, "metrics.json")
     if not os.path.exists(os.path.join(run_dir, "metrics.json")):
         _call("pipelines.train", f"--flagfile={_TRAIN_FLAGFILE.value}",
-              f"--data_dir={_DATA_DIR.value}", f"--run_dir={run_dir}", f"--seed={seed}", *arguments)
+              f"--data_dir={_DATA_DIR.value}", f"--run_dir={run_dir}", f"--seed={seed}",
+              *_bad_records_flag(), *arguments)
     if not os.path.exists(output):
         _call("pipelines.evaluate", f"--run_dir={run_dir}", f"--data_dir={_DATA_DIR.value}",
-              f"--split={_SPLIT.value}")
+              f"--split={_SPLIT.value}", *_bad_records_flag())
     scores = {task: metrics["auc"] for task, metrics in _read(output).items() if "auc" in metrics}
     return {**scores, "mean": float(np.mean(list(scores.values()))),
             "seconds": _read(os.path.join(run_dir, "metrics.json"))["seconds"]}
+
+
+def _bad_records_flag() -> list[str]:
+    # Without it the training flagfile decides.
+    return [f"--max_bad_records={_MAX_BAD_RECORDS.value}"] if _MAX_BAD_RECORDS.value else []
 
 
 def _call(module: str, *arguments: str) -> None:

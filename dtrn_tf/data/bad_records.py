@@ -52,6 +52,8 @@ record 9: damaged. Or allow more with --max_bad_records.
         self._found.append(record)
         if len(self._found) <= self._limit:
             return
+        if self._limit == 0:
+            raise bad_record_error(record)
         counts = "; ".join(f"{file}: {reasons_text(reasons)}"
                            for file, reasons in count_bad_records(self._found).items())
         first = " | ".join(record.message for record in self._found[:_SHOWN])

@@ -76,8 +76,7 @@ def scan_records(
             is_gzip = path.endswith(".gz")
             file = cast(IO[bytes], gzip.GzipFile(fileobj=raw)) if is_gzip else raw
             limit = size * _MAX_COMPRESSION if is_gzip else size
-            seek = headers_only and not is_gzip
-            for number, record in _walk(file, path, limit, seek):
+            for number, record in _walk(file, path, limit, headers_only):
                 yield number, record
                 number += 1  # Where an error of the stream would be.
     except (OSError, EOFError, zlib.error) as error:
@@ -101,7 +100,7 @@ def _checksum(data: bytes) -> bytes:
 
 
 def _walk(
-    file: IO[bytes], path: str, limit: int, seek: bool
+    file: IO[bytes], path: str, limit: int, headers_only: bool
 ) -> Iterator[tuple[int, bytes | BadRecord]]:
     number = start = 0
     while header := file.read(_HEADER_BYTES):
@@ -110,9 +109,8 @@ def _walk(
         if problem or end > limit:
             yield number, _lost_rest(path, number, start, problem or "cut")
             return
-        if seek:
-            file.seek(end)
-            yield number, b""
+        if headers_only:
+            yield number, b"" if file.seek(end) == end else _lost_rest(path, number, start, "cut")
         else:
             body = file.read(length + _FOOTER_BYTES)
             if len(body) < length + _FOOTER_BYTES:

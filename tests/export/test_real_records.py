@@ -20,13 +20,16 @@ def test_the_first_records_of_all_files(tmp_path):
         real_records(str(tmp_path), small_schema(), 1, split="valid")
 
 
-def test_a_damaged_file_is_an_error(tmp_path):
+def test_a_damaged_record_is_an_error_or_passed_over(tmp_path, capsys):
     path = write_records(tmp_path / "test" / "a.tfrecord", RECORDS)
     with open(path, "r+b") as file:  # a byte of the last record's data
         file.seek(os.path.getsize(path) - 9)
         file.write(b"\xff")
-    with pytest.raises(DataError, match="a.tfrecord, record 6: should be a whole TFRecord"):
+    with pytest.raises(DataError, match="a.tfrecord, record 6: should have the data that its"):
         real_records(str(tmp_path), small_schema(), 7)
+    assert real_records(str(tmp_path), small_schema(), 6) == RECORDS[:6]
+    assert real_records(str(tmp_path), small_schema(), 7, max_bad_records=1) == RECORDS[:6]
+    assert "a.tfrecord: left out 1 checksum. First: " in capsys.readouterr().err
 
 
 def test_records_of_another_schema_are_an_error(tmp_path):
