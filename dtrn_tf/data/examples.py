@@ -159,7 +159,7 @@ def check_examples(serialized: bytes, schema: Schema, where: str) -> None:
         where: File and record, the beginning of the message.
 
     Raises:
-        DataError: It is no tf.train.Example; a feature is absent without a default, of the wrong
+        RecordError: It is no tf.train.Example; a feature is absent without a default, of the wrong
             type or has the wrong number of values; sequences of one behaviour, ids and their
             weights, or lists of candidates, differ in length; a request has no candidates; a label
             of a binary task without a rule is neither 0 nor 1.

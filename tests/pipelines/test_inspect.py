@@ -45,7 +45,7 @@ def test_the_schema_that_it_writes_trains(tmp_path):
     assert [b.name for b in schema.behaviors] == ["exposed", "liked_item"]
     assert schema.group.name == "user_id"
     assert {f.name for f in schema.features} == {
-        "age", "author", "city", "device", "duration", "item", "row_weight", "tab"}
+        "age", "author", "city", "device", "duration", "item", "tab"}
     assert "# - play_time: named like the time a user spent" in (out / "schema.yaml").read_text()
     statistics = load_statistics(out / "statistics.json")
     assert statistics.base_rates["click"] == 0.5
