@@ -19,8 +19,10 @@ class RecordError(DataError):
     Args:
         message: What was expected, what came and how to mend it.
         reason: A short name to count by, such as `missing`.
+        feature: Its name in the records; of aligned lists the first; empty for the whole record.
     """
 
-    def __init__(self, message: str, reason: str) -> None:
+    def __init__(self, message: str, reason: str, feature: str = "") -> None:
         super().__init__(message)
         self.reason = reason
+        self.feature = feature

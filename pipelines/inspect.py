@@ -60,8 +60,9 @@ def main(arguments: list[str]) -> None:
             checks = write_starter(starter, profile, directory, files,
                                    max_records=_MAX_RECORDS.value, progress=bar.update)
     _print_guess(starter)
-    print("\nthe records against this schema: "
-          + report.findings_table(schema_findings(profile, checks, Limits())))
+    # What the schema leaves out is said above.
+    findings = [f for f in schema_findings(profile, checks, Limits()) if f.check != "extra"]
+    print(f"\nthe records against this schema: {report.findings_table(findings)}")
     _print_next(arguments)
 
 
@@ -72,7 +73,7 @@ def _print_guess(starter: Starter) -> None:
           f"{schema.group.source if schema.group else None}")
     for name, why in sorted(starter.left_out.items()):
         print(f"  not used: {name} ({why})")
-    unsure = [f"{section} {name}" for (section, name), note in starter.notes.items()
+    unsure = [f"{section} {name}".strip() for (section, name), note in starter.notes.items()
               if "?" in note]
     print(f"{len(unsure)} guesses to look at, marked with `?` in the comments: {', '.join(unsure)}")
 

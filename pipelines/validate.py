@@ -12,6 +12,7 @@ errors (there may be warnings). 1: errors. 2: it could not be done, for example 
 from __future__ import annotations
 
 import os
+import textwrap
 import time
 
 from absl import flags
@@ -21,15 +22,14 @@ from dtrn_tf import program  # First: it quietens TensorFlow's start.
 from dtrn_tf.data.preprocessing import Preprocessing
 from dtrn_tf.data.profiling import report
 from dtrn_tf.data.profiling.drift import drift_findings, measure_drift
-from dtrn_tf.data.profiling.finding import Finding, Limits
-from dtrn_tf.data.profiling.html_report import html_report
+from dtrn_tf.data.profiling.finding import Limits
+from dtrn_tf.data.profiling.html_report import write_report
 from dtrn_tf.data.profiling.profile import profile_files
 from dtrn_tf.data.profiling.record_checks import RecordChecks
 from dtrn_tf.data.profiling.report import Side, Validation
 from dtrn_tf.data.profiling.schema_findings import schema_findings
 from dtrn_tf.data.reader import list_shards
 from dtrn_tf.errors import UserError
-from dtrn_tf.files import write_json, write_text
 from dtrn_tf.schema import Schema, load_schema
 
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Directory with the split's shards.",
@@ -67,7 +67,8 @@ _MAX_PRESENCE_CHANGE = flags.DEFINE_float(
 _MAX_RATE_FACTOR = flags.DEFINE_float(
     "max_rate_factor", Limits.rate_factor, "Drift: the largest factor by which a positive rate may "
     "rise or fall.", lower_bound=1.0)
-_SHOWN = 5
+# What the screen shows of the messages; the report has all of them.
+_SHOWN, _MESSAGE = 10, 400
 
 
 def main() -> int:
@@ -92,7 +93,8 @@ def main() -> int:
         is_sample=_MAX_RECORDS.value > 0)
     _print(validation)
     if _OUTPUT_DIR.value:
-        _write(validation, _OUTPUT_DIR.value)
+        write_report(validation, _OUTPUT_DIR.value)
+        print(f"written: {_OUTPUT_DIR.value}/report.json, {_OUTPUT_DIR.value}/report.html")
     return 0 if validation.passed else 1
 
 
@@ -133,27 +135,12 @@ def _read(directory: str, split: str, schema: Schema, preprocessing: Preprocessi
 def _print(validation: Validation) -> None:
     print(f"\n{report.tasks_table(validation)}\n\n{report.findings_table(validation.findings)}\n")
     for finding in validation.findings[:_SHOWN]:
-        print(_line(finding))
+        print(textwrap.shorten(f"{finding.severity}: {finding.message}", _MESSAGE))
     if validation.drifts:
         print(f"\n{report.drift_table(validation.drifts)}")
     warnings = len(validation.findings) - validation.num_errors
     print(f"\n{'passed' if validation.passed else 'failed'}: {validation.num_errors} errors, "
           f"{warnings} warnings")
-
-
-def _line(finding: Finding) -> str:
-    return f"{finding.severity}: {finding.message}"
-
-
-def _write(validation: Validation, directory: str) -> None:
-    try:
-        os.makedirs(directory, exist_ok=True)
-        write_json(os.path.join(directory, "report.json"), report.to_json(validation))
-        write_text(os.path.join(directory, "report.html"), html_report(validation))
-    except OSError as error:
-        raise UserError(f"--output_dir={directory} should be a directory that can be written. "
-                        f"Received: {error.strerror}.") from error
-    print(f"written: {directory}/report.json, {directory}/report.html")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ ALLOWED = {
     "dtrn_tf.metrics": set(),
     "dtrn_tf.layers": set(),
     "dtrn_tf.data": {"dtrn_tf.schema", "dtrn_tf.checks", "dtrn_tf.errors", "dtrn_tf.files"},
+    "dtrn_tf.data.profiling": {"dtrn_tf.data", "dtrn_tf.schema", "dtrn_tf.errors", "dtrn_tf.files",
+                               "dtrn_tf.text_table"},
     "dtrn_tf.optimizers": {"dtrn_tf.layers"},
     "dtrn_tf.balancing": set(),
     "dtrn_tf.models": {"dtrn_tf.layers", "dtrn_tf.schema"},

@@ -23,8 +23,12 @@ PROGRAM = textwrap.dedent('''
 
 @pytest.fixture
 def run(tmp_path):
+    return _runner(tmp_path, PROGRAM)
+
+
+def _runner(tmp_path, program):
     path = tmp_path / "adder.py"
-    path.write_text(PROGRAM)
+    path.write_text(program)
 
     def call(*arguments):
         return subprocess.run([sys.executable, str(path), *map(str, arguments)], text=True,
@@ -38,6 +42,16 @@ def test_resolved_flags_are_a_flagfile(run, tmp_path):
     (tmp_path / "f.flags").write_text("# comment\n\n" + first.stdout)
     assert run(f"--flagfile={tmp_path}/f.flags").stdout == first.stdout
     assert run(f"--flagfile={tmp_path}/f.flags", "--a=4").stdout == "--a=4\n--kind=product\n"
+
+
+def test_a_program_may_take_files_and_have_exit_codes_of_its_own(tmp_path):
+    program = PROGRAM.replace("def main():", "def main(files):\n    print(files)").replace(
+        "program.run(main)", "program.run(main, files=True, error_code=2)")
+    program = program.replace('print(program.resolved_flags(without=("dry",)), end="")', "return 1")
+    run = _runner(tmp_path, program)
+    done = run("x", "--a=3", "y")
+    assert (done.returncode, done.stdout) == (1, "['x', 'y']\n")
+    assert run("--a=13").returncode == run("--b=1").returncode == 2
 
 
 def test_a_user_error_is_one_line_and_an_exit_code(run):

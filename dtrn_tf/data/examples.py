@@ -178,7 +178,7 @@ def check_examples(serialized: bytes, schema: Schema, where: str) -> None:
     for weight in values[schema.sample_weight] if schema.sample_weight else ():
         if not 0.0 <= weight < float("inf"):
             raise RecordError(f"{where}: {_weight_text(schema)}. Received: {weight}. {_REMEDY}",
-                              "bad_weight")
+                              "bad_weight", str(schema.sample_weight))
 
 
 def _names(schema: Schema) -> list[str]:
@@ -214,11 +214,11 @@ def _check_counts(counts: Mapping[str, int], schema: Schema, where: str) -> None
         lengths = {name: counts[name] for name in names}
         if len(set(lengths.values())) > 1:
             raise RecordError(f"{where}: {what} should be of equal length. Received lengths: "
-                              f"{lengths}. {_REMEDY}", "wrong_count")
+                              f"{lengths}. {_REMEDY}", "wrong_count", names[0])
     for name in schema.candidate_lists[:1]:
         if not counts[name]:
             raise RecordError(f"{where}: {_no_candidates_text(name)}. Received: an empty list. "
-                              f"{_REMEDY}", "wrong_count")
+                              f"{_REMEDY}", "wrong_count", name)
 
 
 def _vectors(numbers: tf.RaggedTensor, feature: RecordFeature) -> tf.RaggedTensor:
@@ -336,10 +336,11 @@ def _checked_values(features: Any, feature: RecordFeature, where: str) -> Any:
         return _default_values(feature)
     if name not in features:
         raise RecordError(f"{where}: feature {name!r} should be present. Received: only "
-                          f"{sorted(features)}. {_REMEDY}", "missing")
+                          f"{sorted(features)}. {_REMEDY}", "missing", name)
     if kind not in (_LISTS[feature.dtype], None):
         raise RecordError(f"{where}: feature {name!r} should be {_expected(feature)} "
-                          f"({_LISTS[feature.dtype]}). Received: {kind}. {_REMEDY}", "wrong_type")
+                          f"({_LISTS[feature.dtype]}). Received: {kind}. {_REMEDY}", "wrong_type",
+                          name)
     return getattr(features[name], _LISTS[feature.dtype]).value
 
 
@@ -352,7 +353,7 @@ def _count(feature: RecordFeature, length: int, where: str) -> int:
     """How many values, or vectors, of a feature there are."""
     if length % feature.size if feature.is_list else length != feature.size:
         raise RecordError(f"{where}: feature {feature.name!r} should be {_expected(feature)}. "
-                          f"Received: {length} values. {_REMEDY}", "wrong_count")
+                          f"Received: {length} values. {_REMEDY}", "wrong_count", feature.name)
     return length // feature.size
 
 
@@ -363,4 +364,4 @@ def _check_labels(values: Mapping[str, Any], task: Task, where: str) -> None:
         valid = code in (0, 1) if _is_as_is(task) else float("-inf") < code < float("inf")
         if is_observed and not valid:
             raise RecordError(f"{where}: {_label_text(task)}. Received: {code}. {_REMEDY}",
-                              "bad_label")
+                              "bad_label", task.label)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from html import escape
 
@@ -13,6 +14,8 @@ from dtrn_tf.data.profiling.feature_profile import FeatureProfile
 from dtrn_tf.data.profiling.finding import Finding
 from dtrn_tf.data.profiling.number_sketch import bin_middle
 from dtrn_tf.data.profiling.report import Side, Validation
+from dtrn_tf.errors import UserError
+from dtrn_tf.files import write_json, write_text
 
 _COLUMNS = 24
 _BARS = 8
@@ -36,6 +39,21 @@ svg text { fill: var(--soft); font-size: 11px; }
 .key { display: inline-block; width: .8em; height: .8em; margin: 0 .3em 0 .8em; }
 .key.now { background: var(--now); } .key.before { background: var(--before); }
 """
+
+
+def write_report(validation: Validation, directory: str) -> None:
+    """Writes report.json and report.html; makes the directory if needed.
+
+    Raises:
+        UserError: The directory cannot be written.
+    """
+    try:
+        os.makedirs(directory, exist_ok=True)
+        write_json(os.path.join(directory, "report.json"), report.to_json(validation))
+        write_text(os.path.join(directory, "report.html"), html_report(validation))
+    except OSError as error:
+        raise UserError(f"--output_dir={directory} should be a directory that can be written. "
+                        f"Received: {error.strerror}.") from error
 
 
 def html_report(validation: Validation) -> str:

@@ -22,6 +22,7 @@ WATCHING = frozenset("play watch watched view stay dwell read session".split())
 DURATION = frozenset("time times seconds sec secs ms millis duration length".split())
 USER = frozenset("user users uid userid member visitor customer account viewer buyer".split())
 RECORD_ID = frozenset("request requestid req session sessionid impression log trace pv row".split())
+ROW_WEIGHT = frozenset("sample row example instance weight".split())
 TIME = frozenset("time timestamp ts datetime date times timestamps".split())
 NUMBER = frozenset(
     "count cnt counts num number price prices age duration width height amount score length len "

@@ -13,7 +13,7 @@ from dtrn_tf.data.profiling.columns import Column
 from dtrn_tf.data.profiling.occurrences import Occurrences, add_to
 from dtrn_tf.data.profiling.scan import Batch
 from dtrn_tf.data.record_file import BadRecord
-from dtrn_tf.errors import DataError
+from dtrn_tf.errors import RecordError
 from dtrn_tf.schema import OUT_OF_VOCABULARY_ID, REQUEST_INDEX, Schema
 
 
@@ -97,9 +97,8 @@ class RecordChecks:
                     check_examples(batch.records[row], self.schema,
                                    f"{batch.file}, record {batch.numbers[row]}")
                 good.append(row)
-            except DataError as error:
-                key = getattr(error, "reason", "invalid"), getattr(error, "feature", "")
-                self._count(self.unfit, key, batch, row, 1, str(error))
+            except RecordError as error:
+                self._count(self.unfit, (error.reason, error.feature), batch, row, 1, str(error))
         return np.array(good, np.int64)
 
     def _outcome(self, serialized: tf.Tensor) -> dict[str, Any]:
@@ -111,9 +110,8 @@ class RecordChecks:
             "labels": {name: [tf.reduce_sum(labels[name] * tf.cast(weight > 0, tf.float32)),
                               tf.reduce_sum(tf.cast(weight > 0, tf.float32))]
                        for name, weight in weights.items()},
-            "ids": {f.name: _unknown(rows[f.name], f.name in raw and index is not None
-                                     and getattr(f, "level", "") == "candidate", index)
-                    for f in self.schema.id_features},
+            "ids": {f.name: _unknown(rows[f.name], index if getattr(f, "level", "") == "candidate"
+                                     else None) for f in self.schema.id_features},
         }
 
     def _add_outcome(self, batch: Batch, fit: np.ndarray, outcome: dict[str, Any]) -> None:
@@ -136,19 +134,23 @@ class RecordChecks:
                                 int(is_bad.sum()), str(column.values[np.argmax(is_bad)]))
         for behavior in self.schema.behaviors:
             column = _any_column(batch, behavior.features[0].source)
-            is_long = column.lengths > behavior.max_length if column else np.zeros(0, bool)
-            if column and is_long.any():
+            if not column:
+                continue
+            lengths = _lengths_without(column, behavior.padding)
+            is_long = lengths > behavior.max_length
+            if is_long.any():
                 first = int(np.argmax(is_long))
                 self._count(self.too_long, behavior.name, batch, column.rows[first],
-                            int(is_long.sum()), str(column.lengths[first]))
+                            int(is_long.sum()), str(lengths[first]))
 
     @staticmethod
     def _count(found: dict, key: Any, batch: Batch, row: int, count: int, example: str) -> None:
         add_to(found, key, Occurrences(count, batch.file, int(batch.numbers[row]), example))
 
 
-def _unknown(rows: Any, is_of_candidates: bool, request_index: tf.Tensor | None) -> tf.Tensor:
-    """Number of unknown ids, number of ids, and the first record with an unknown one: int64 [3]."""
+def _unknown(rows: Any, request_index: tf.Tensor | None) -> tf.Tensor:
+    """Number of unknown ids, number of ids, and the first record with an unknown one: int64 [3];
+    `request_index` says to which record each row belongs, by default to the one of its number."""
     is_ragged = isinstance(rows, tf.RaggedTensor)
     flat = rows.values if is_ragged else rows
     is_unknown = tf.equal(flat, OUT_OF_VOCABULARY_ID)
@@ -157,9 +159,17 @@ def _unknown(rows: Any, is_of_candidates: bool, request_index: tf.Tensor | None)
     if is_ragged:
         # The first row that ends after this value.
         record = tf.reduce_sum(tf.cast(rows.row_splits[1:] <= first, tf.int64))
-    elif is_of_candidates and request_index is not None:
+    elif request_index is not None:
         record = tf.cast(tf.pad(request_index, [[0, 1]])[first], tf.int64)
     return tf.stack([tf.math.count_nonzero(is_unknown), tf.size(flat, tf.int64), record])
+
+
+def _lengths_without(column: Column, padding: int | str | None) -> np.ndarray:
+    """The lengths of lists without what only fills them up. [rows of the column]"""
+    is_kept = column.values != (padding.encode() if isinstance(padding, str) else padding)
+    kept_before = np.concatenate([[0], np.cumsum(is_kept)])
+    ends = np.cumsum(column.lengths)
+    return kept_before[ends] - kept_before[ends - column.lengths]
 
 
 def _any_column(batch: Batch, name: str) -> Column | None:

@@ -104,6 +104,12 @@ def _outcome(name: str, seen: FeatureProfile, profile: Profile) -> Guess | None:
     return None
 
 
+def _sample_weight(name: str, seen: FeatureProfile, profile: Profile) -> Guess | None:
+    if seen.kind == "float32" and {"weight"} < set(hints.words(name)) <= hints.ROW_WEIGHT:
+        return Guess("left_out", "named like a weight of the row: set `sample_weight`?", False)
+    return None
+
+
 def _time(name: str, seen: FeatureProfile, profile: Profile) -> Guess | None:
     if not is_list(seen) and looks_like_time(seen) and hints.has_word(name, hints.TIME):
         return Guess("time", "Unix times, and named like a time", False)
@@ -145,7 +151,7 @@ def _id(name: str, seen: FeatureProfile, profile: Profile) -> Guess | None:
 
 Rule = Callable[[str, FeatureProfile, Profile], Guess | None]
 _RULES: tuple[Rule, ...] = (
-    _none, _label, _outcome, _time, _constant, _record_id, _list, _number, _id)
+    _none, _label, _outcome, _sample_weight, _time, _constant, _record_id, _list, _number, _id)
 
 
 def is_small_id(seen: FeatureProfile) -> bool:

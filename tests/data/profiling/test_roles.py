@@ -30,6 +30,8 @@ def _role(tmp_path, name, values, **others):
     ("is_live_streamer", [-124, 1, 1], "id", True),
     ("play_time", [3.5, 0.0, 7.0], "left_out", False),
     ("watch_seconds", [3, 0, 7], "left_out", False),
+    ("sample_weight", [1.5, 2.5, 3.5], "left_out", False),
+    ("item_weight", [1.5, 2.5, 3.5], "number", True),
     ("timestamp", [NOW, NOW + 5, NOW + 9], "time", False),
     ("ts", [NOW * 1000, NOW * 1000, NOW * 1000 + 1], "time", False),
     ("timestamp", [5, 6, 7], "id", True),
