@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from dtrn_tf.data.preparation.kuairand import OFFICIAL_ITEMS, OFFICIAL_LOGS, OFFICIAL_USERS
+from dtrn_tf.data.preparation.kuairand import official_files
 
 FEEDBACK = ("is_click", "is_like", "is_follow", "is_comment", "is_forward", "is_hate", "long_view",
             "is_profile_enter")
@@ -53,14 +53,14 @@ def items_table() -> pd.DataFrame:
         "tag": ["12,7", "7", None]})
 
 
-def write_official(directory: Any) -> str:
-    """The layout of KuaiRand-Pure's `data` directory."""
+def write_official(directory: Any, edition: str = "pure") -> str:
+    """The layout of the `data` directory of KuaiRand-Pure or -1K."""
     log = pd.DataFrame(LOG)
     os.makedirs(directory, exist_ok=True)
-    for part, file in zip((log[:2], log[2:]), OFFICIAL_LOGS):
-        part.to_csv(os.path.join(directory, file), index=False)
-    users_table().to_csv(os.path.join(directory, OFFICIAL_USERS), index=False)
-    items_table().to_csv(os.path.join(directory, OFFICIAL_ITEMS), index=False)
+    for table, parts in (("interactions", (log[:2], log[2:])), ("users", (users_table(),)),
+                         ("items", (items_table(),))):
+        for part, file in zip(parts, official_files(table, edition)):
+            part.to_csv(os.path.join(directory, file), index=False)
     return str(directory)
 
 
