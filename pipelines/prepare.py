@@ -9,14 +9,16 @@ from tqdm import tqdm
 
 from dtrn_tf import program  # First: it quietens TensorFlow's start.
 from dtrn_tf.data.preparation.local_runner import run_locally
-from dtrn_tf.data.preparation.prepare import prepare
+from dtrn_tf.data.preparation.prepare import Runner, prepare
 from dtrn_tf.data.preparation.prepare_spec import load_prepare_spec
 from dtrn_tf.data.preparation.record_writer import check_target
 from dtrn_tf.data.preparation.requests import check_requests_are_told
+from dtrn_tf.data.preparation.runners import BEAM_RUNNERS, beam_runner
 from dtrn_tf.data.preparation.shard import Job
 from dtrn_tf.data.preparation.source import Source
 from dtrn_tf.data.preparation.sources import open_source
 from dtrn_tf.data.preparation.tally import Tally
+from dtrn_tf.errors import UserError
 from dtrn_tf.schema import LAYOUTS
 from dtrn_tf.text_table import text_table
 
@@ -43,6 +45,11 @@ _SEED = flags.DEFINE_integer("seed", 0, "Of the order of records and of the synt
 _OVERWRITE = flags.DEFINE_boolean("overwrite", False, "Replace --data_dir if it exists.")
 _NUM_USERS = flags.DEFINE_integer("num_users", 0, "Users of the synthetic world; 0 for as many "
                                   "as the spec says.", lower_bound=0)
+_RUNNER = flags.DEFINE_enum("runner", "local", ["local", *BEAM_RUNNERS], "What runs it: this "
+                            "process, or Apache Beam (extra `beam`) here, on Dataflow, Flink or Spark. All "
+                            "write the same bytes.")
+_BEAM_OPTIONS = flags.DEFINE_string("beam_options", "", "Options of Beam's runner, such as "
+                                    "\"--project=NAME --region=NAME\".")
 
 
 def main() -> None:
@@ -57,9 +64,18 @@ def main() -> None:
     summary = prepare(spec, source, _DATA_DIR.value, num_shards=_NUM_SHARDS.value,
                       gzip=_GZIP.value, layout=_LAYOUT.value,
                       max_candidates=_MAX_CANDIDATES.value, seed=_SEED.value,
-                      overwrite=_OVERWRITE.value, run=_run_with_bars)
+                      overwrite=_OVERWRITE.value, run=_runner())
     print(summary_table(summary))
     print(f"written: {_DATA_DIR.value}")
+
+
+def _runner() -> Runner:
+    if _RUNNER.value != "local":
+        return beam_runner(_RUNNER.value, _BEAM_OPTIONS.value)
+    if _BEAM_OPTIONS.value:
+        raise UserError("--beam_options should be given for runners of Apache Beam only. Received: "
+                        f"{_BEAM_OPTIONS.value!r} for --runner=local.")
+    return _run_with_bars
 
 
 def _run_with_bars(source: Source, job: Job, directory: str) -> Tally:

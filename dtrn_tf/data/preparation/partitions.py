@@ -43,7 +43,7 @@ def partition_of_rows(
     return (pd.util.hash_array(hashes) % np.uint64(num_partitions)).astype(np.int64)
 
 
-def split_rows_by_partition(
+def split_by_partition(
     table: pd.DataFrame, partitions: np.ndarray
 ) -> Iterator[tuple[int, pa.Table]]:
     """The rows of each partition that has some."""
@@ -67,12 +67,30 @@ def join(pieces: list[pa.Table], head: pd.DataFrame) -> pd.DataFrame:
     """The rows of some pieces of a table, in the types of all pieces together.
 
     Args:
-        pieces: As `split_rows_by_partition` makes them.
+        pieces: As `split_by_partition` makes them.
         head: The table without its rows, for when there are no pieces.
     """
     if not pieces:
         return head
     return pa.concat_tables(pieces, promote_options="permissive").to_pandas()
+
+
+def to_bytes(rows: pa.Table) -> bytes:
+    """Serializes rows, of a slice its own only."""
+    stream = pa.BufferOutputStream()
+    _write(stream, rows)
+    return stream.getvalue().to_pybytes()
+
+
+def from_bytes(data: bytes) -> pa.Table:
+    """What `to_bytes` serialized."""
+    return pa.ipc.open_stream(data).read_all()
+
+
+def _write(file: pa.NativeFile, rows: pa.Table) -> None:
+    options = pa.ipc.IpcWriteOptions(compression="lz4")
+    with pa.ipc.new_stream(file, rows.schema, options=options) as stream:
+        stream.write_table(rows)
 
 
 class PartitionedTable:
@@ -117,12 +135,10 @@ class PartitionedTable:
     def _spill(self) -> None:
         """Appends what is held of every partition to its file, one stream of batches each."""
         os.makedirs(self._directory, exist_ok=True)
-        options = pa.ipc.IpcWriteOptions(compression="lz4")
         for partition in range(self._num_partitions):
             with pa.OSFile(self._path(partition), "ab") as file:
                 for rows in self._held_of(partition):
-                    with pa.ipc.new_stream(file, rows.schema, options=options) as stream:
-                        stream.write_table(rows)
+                    _write(file, rows)
         self._held.clear()
 
     def _path(self, partition: int) -> str:

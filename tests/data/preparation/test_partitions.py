@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from dtrn_tf.data.preparation.partitions import (
-    PartitionedTable, join, partition_of_rows, split_rows_by_partition,
+    PartitionedTable, join, partition_of_rows, split_by_partition,
 )
 from dtrn_tf.errors import DataError
 
@@ -67,12 +67,12 @@ def test_large_ids_beside_missing_numbers_stay_exact():
     big = 2**60 + 1
     frames = [pd.DataFrame({"id": [big, big + 1]}), pd.DataFrame({"id": [big + 2]})]
     pieces = [piece for frame in frames
-              for _, piece in split_rows_by_partition(frame, np.zeros(len(frame), int))]
+              for _, piece in split_by_partition(frame, np.zeros(len(frame), int))]
     assert join(pieces, frames[0])["id"].tolist() == [big, big + 1, big + 2]
 
 
 def test_pieces_of_some_partitions():
-    pieces = dict(split_rows_by_partition(frames()[0], np.array([4, 1, 4, 4])))
+    pieces = dict(split_by_partition(frames()[0], np.array([4, 1, 4, 4])))
     assert {p: piece.column("n").to_pylist() for p, piece in pieces.items()} == {
         1: [2], 4: [1, 3, 4]}
-    assert not list(split_rows_by_partition(frames()[0].iloc[:0], np.zeros(0, int)))
+    assert not list(split_by_partition(frames()[0].iloc[:0], np.zeros(0, int)))
