@@ -33,7 +33,8 @@ _TABLES = {
 }
 _TEXT = frozenset({
     "user_active_degree", "follow_user_num_range", "fans_user_num_range",
-    "friend_user_num_range", "register_days_range", "video_type", "upload_dt", "upload_type", "tag"})
+    "friend_user_num_range", "register_days_range", "video_type", "upload_dt", "upload_type",
+    "tag"})
 _FOLDERS = {"pure": "KuaiRand-Pure", "1k": "KuaiRand-1K"}
 # As published with the archives, https://zenodo.org/records/10439422.
 ARCHIVE_MD5 = {"pure": "0820331067a3784d9691136f772b35a7", "1k": "6b0b9c8222d67fcd4c676218edca3f1f"}

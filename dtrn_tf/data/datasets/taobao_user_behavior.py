@@ -15,7 +15,7 @@ from dtrn_tf.data.datasets.rows import examples, features
 from dtrn_tf.data.preparation.taobao import OFFICIAL_LOG, official_source
 from dtrn_tf.errors import DataError
 
-_TABLES = {
+_TABLES: dict[str, dict[str, type]] = {
     "interactions": {"user_id": int, "item_id": int, "timestamp": int, "behavior": str},
     "items": {"item_id": int, "category_id": int},
 }
@@ -26,8 +26,8 @@ class TaobaoUserBehavior(tfds.core.GeneratorBasedBuilder):
 
     VERSION = tfds.core.Version("1.0.0")
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
-        "Get UserBehavior.csv.zip from https://tianchi.aliyun.com/dataset/649 under the terms given "
-        "there, unpack it, and put UserBehavior.csv into the manual directory.")
+        "Get UserBehavior.csv.zip from https://tianchi.aliyun.com/dataset/649 under the terms "
+        "given there, unpack it, and put UserBehavior.csv into the manual directory.")
     BUILDER_CONFIGS = [tfds.core.BuilderConfig(name=table) for table in _TABLES]
 
     def _info(self) -> tfds.core.DatasetInfo:

@@ -1,9 +1,10 @@
 """KuaiRand: logs of a short-video feed, in the official CSV layout or as Parquet tables.
 
-Official layout (KuaiRand-Pure; KuaiRand-1K with `1k` for `pure`):
+Official layout of KuaiRand-Pure (KuaiRand-1K has `1k` for `pure`), together in one directory:
 `log_standard_4_08_to_4_21_pure.csv`, `log_standard_4_22_to_5_08_pure.csv`,
-`user_features_pure.csv`, `video_features_basic_pure.csv`, together in one directory. Parquet layout: `interactions.parquet`, `users.parquet`,
-`items.parquet` and, optionally, `prehistory.parquet` with each user's last videos before the log.
+`user_features_pure.csv`, `video_features_basic_pure.csv`. Parquet layout: `interactions.parquet`,
+`users.parquet`, `items.parquet` and, optionally, `prehistory.parquet` with each user's last videos
+before the log.
 
 Reference: Gao et al., "KuaiRand: An Unbiased Sequential Recommendation Dataset with Randomly
 Exposed Videos", CIKM 2022, https://kuairand.com.
@@ -53,10 +54,10 @@ def load_kuairand(spec: PrepareSpec, directory: str) -> Source:
         logs = official_files("interactions", edition)
         if any(os.path.exists(os.path.join(directory, log)) for log in logs):
             return _load_official(spec, directory, edition)
-    raise DataError(f"{directory}: should hold KuaiRand as interactions.parquet, or as the official "
-                    f"{official_files('interactions', 'pure')[0]} and others. Received: neither "
-                    "file. Get KuaiRand-Pure from https://kuairand.com and point --source_dir at "
-                    "its `data` directory.")
+    raise DataError(f"{directory}: should hold KuaiRand as interactions.parquet, or as the "
+                    f"official {official_files('interactions', 'pure')[0]} and others. Received: "
+                    "neither file. Get KuaiRand-Pure from https://kuairand.com and point "
+                    "--source_dir at its `data` directory.")
 
 
 def official_files(table: str, edition: str) -> tuple[str, ...]:
