@@ -26,6 +26,11 @@ _SPEC = flags.DEFINE_string("spec", None, "YAML file that says what to make of w
                             required=True)
 _SOURCE_DIR = flags.DEFINE_string("source_dir", None, "Directory with the tables; not for the "
                                   "synthetic world.")
+_TFDS = flags.DEFINE_string(
+    "tfds", None, "Instead of --source_dir: the data sets that TFDS has prepared, `NAME` or "
+    "`NAME:CONFIG`: kuairand:pure, taobao_user_behavior, movielens:100k.")
+_TFDS_DATA_DIR = flags.DEFINE_string("tfds_data_dir", None, "Where TFDS has prepared them; by "
+                                     "default $TFDS_DATA_DIR or ~/tensorflow_datasets.")
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Directory to make.", required=True)
 _NUM_SHARDS = flags.DEFINE_integer("num_shards", None, "Files per split, each with the records of "
                                    "some users, which are in memory at a time; by default one for "
@@ -54,7 +59,8 @@ def main() -> None:
     if _LAYOUT.value == "request":
         check_requests_are_told(spec)
     source = open_source(spec, _SOURCE_DIR.value, seed=_SEED.value,
-                         num_users=_NUM_USERS.value or None)
+                         num_users=_NUM_USERS.value or None, tfds=_TFDS.value,
+                         tfds_data_dir=_TFDS_DATA_DIR.value)
     summary = prepare(spec, source, _DATA_DIR.value, num_shards=_NUM_SHARDS.value,
                       gzip=_GZIP.value, layout=_LAYOUT.value,
                       max_candidates=_MAX_CANDIDATES.value, seed=_SEED.value,

@@ -10,7 +10,8 @@ tensorflow/core/example/example.proto and feature.proto.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import functools
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,8 @@ _BLOCK = 1 << 13
 _FIRST, _SECOND = b"\x0a", b"\x12"
 _LIST_TAGS = {"string": b"\x0a", "float32": b"\x12", "int64": b"\x1a"}
 _NUMPY_KINDS = {"string": "O", "float32": "f", "int64": "iub"}
+# Gives, for some records, the pieces of one map entry: lists with a piece for every record.
+_Encoder = Callable[[int, int], tuple[list[bytes], ...]]
 
 
 def encode_rows(rows: Rows, schema: Schema) -> Iterator[bytes]:
@@ -40,45 +43,45 @@ def encode_rows(rows: Rows, schema: Schema) -> Iterator[bytes]:
                         f"{sorted(rows.columns)}.")
     # As protobuf sorts maps: by the bytes of the keys, a key after longer ones that begin with it.
     names = sorted(rows.columns, key=lambda name: name.encode() + b"\xff")
-    columns = [_encoded(name, dtypes[name], rows.columns[name]) for name in names]
-    for parts in zip(*columns):
-        features = b"".join(parts)
-        yield _FIRST + _varint(len(features)) + features
+    encoders = [_encoder(name, dtypes[name], rows.columns[name]) for name in names]
+    for begin in range(0, len(rows), _BLOCK):
+        pieces = [piece for encode in encoders for piece in encode(begin, begin + _BLOCK)]
+        for parts in zip(*pieces):
+            features = b"".join(parts)
+            yield _FIRST + _varint(len(features)) + features
 
 
-def _encoded(name: str, dtype: str, column: Column) -> Iterator[bytes]:
-    """The map entry of a feature in every record."""
+def _encoder(name: str, dtype: str, column: Column) -> _Encoder:
     values = column.values if isinstance(column, Ragged) else column
     if values.dtype.kind not in _NUMPY_KINDS[dtype]:
         raise DataError(f"column {name!r} of the records should be {dtype} in all parts of the "
                         f"log. Received: {values.dtype}. Write its table with one type per column.")
     if isinstance(column, Ragged):
-        return _encoded_lists(name, dtype, column)
+        return _list_encoder(name, dtype, column)
+    return _value_encoder(name, dtype, values)
+
+
+def _value_encoder(name: str, dtype: str, values: np.ndarray) -> _Encoder:
     codes, distinct = pd.factorize(_bits(values))
-    sizes, data = _encoded_values(distinct, dtype)
-    entries = [_head(name, dtype, len(value)) + value for value in _parts(data, sizes)]
-    return _in_blocks(entries, codes)
+    encoded = _slices(*_encoded_values(distinct, dtype))
+    entries = _objects([_head(name, dtype, len(value)) + value for value in encoded])
+    return lambda begin, end: (entries[codes[begin:end]].tolist(),)
 
 
-def _in_blocks(entries: list[bytes], codes: np.ndarray) -> Iterator[bytes]:
-    for begin in range(0, len(codes), _BLOCK):
-        yield from map(entries.__getitem__, codes[begin:begin + _BLOCK].tolist())
-
-
-def _encoded_lists(name: str, dtype: str, column: Ragged) -> Iterator[bytes]:
-    heads: dict[int, bytes] = {}
+def _list_encoder(name: str, dtype: str, column: Ragged) -> _Encoder:
     ends = np.cumsum(column.lengths)
-    begin = 0
-    for first in range(0, len(column.lengths), _BLOCK):
-        ends_of_block = ends[first:first + _BLOCK]
-        sizes, data = _encoded_values(_bits(column.values[begin:ends_of_block[-1]]), dtype)
+
+    def encode(begin: int, end: int) -> tuple[list[bytes], ...]:
+        ends_of_block = ends[begin:end]
+        first = ends[begin - 1] if begin else 0
+        sizes, data = _encoded_values(_bits(column.values[first:ends_of_block[-1]]), dtype)
         total = np.concatenate([[0], np.cumsum(sizes)])
-        for value in _parts(data, np.diff(total[ends_of_block - begin], prepend=0)):
-            head = heads.get(len(value))
-            if head is None:
-                head = heads[len(value)] = _head(name, dtype, len(value))
-            yield head + value
-        begin = ends_of_block[-1]
+        sizes_of_lists = np.diff(total[ends_of_block - first], prepend=0)
+        distinct, codes = np.unique(sizes_of_lists, return_inverse=True)
+        heads = _objects([_head(name, dtype, size) for size in distinct.tolist()])
+        return heads[codes].tolist(), _slices(sizes_of_lists, data)
+
+    return encode
 
 
 def _bits(values: np.ndarray) -> np.ndarray:
@@ -103,7 +106,8 @@ def _encoded_values(values: np.ndarray, dtype: str) -> tuple[np.ndarray, bytes]:
         return _varints(values)
     if dtype == "float32":
         return np.full(len(values), 4), values.tobytes()
-    encoded = [_string(value) for value in values.tolist()]
+    known = {value: _string(value) for value in set(values.tolist())}
+    encoded = [known[value] for value in values.tolist()]
     return np.fromiter(map(len, encoded), np.int64, len(encoded)), b"".join(encoded)
 
 
@@ -129,6 +133,7 @@ def _varints(values: np.ndarray) -> tuple[np.ndarray, bytes]:
     return sizes, matrix[np.arange(len(columns)) < sizes[:, None]].tobytes()
 
 
+@functools.lru_cache(1 << 16)
 def _varint(number: int) -> bytes:
     """
     >>> _varint(300).hex()
@@ -139,6 +144,13 @@ def _varint(number: int) -> bytes:
     return bytes((number & 127 | 128,)) + _varint(number >> 7)
 
 
-def _parts(data: bytes, sizes: np.ndarray) -> Iterable[bytes]:
+def _slices(sizes: np.ndarray, data: bytes) -> list[bytes]:
+    """Data cut into parts of these sizes."""
     ends = np.cumsum(sizes)
-    return (data[begin:end] for begin, end in zip((ends - sizes).tolist(), ends.tolist()))
+    return [data[begin:end] for begin, end in zip((ends - sizes).tolist(), ends.tolist())]
+
+
+def _objects(values: list[bytes]) -> np.ndarray:
+    array = np.empty(len(values), object)
+    array[:] = values
+    return array

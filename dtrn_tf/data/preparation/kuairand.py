@@ -1,9 +1,10 @@
 """KuaiRand: logs of a short-video feed, in the official CSV layout or as Parquet tables.
 
-Official layout (KuaiRand-Pure): `log_standard_4_08_to_4_21_pure.csv`,
-`log_standard_4_22_to_5_08_pure.csv`, `user_features_pure.csv`, `video_features_basic_pure.csv`,
-together in one directory. Parquet layout: `interactions.parquet`, `users.parquet`,
-`items.parquet` and, optionally, `prehistory.parquet` with each user's last videos before the log.
+Official layout of KuaiRand-Pure (KuaiRand-1K has `1k` for `pure`), together in one directory:
+`log_standard_4_08_to_4_21_pure.csv`, `log_standard_4_22_to_5_08_pure.csv`,
+`user_features_pure.csv`, `video_features_basic_pure.csv`. Parquet layout: `interactions.parquet`,
+`users.parquet`, `items.parquet` and, optionally, `prehistory.parquet` with each user's last videos
+before the log.
 
 Reference: Gao et al., "KuaiRand: An Unbiased Sequential Recommendation Dataset with Randomly
 Exposed Videos", CIKM 2022, https://kuairand.com.
@@ -12,6 +13,7 @@ Exposed Videos", CIKM 2022, https://kuairand.com.
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 
 import numpy as np
 import pandas as pd
@@ -21,9 +23,14 @@ from dtrn_tf.data.preparation.source import Source
 from dtrn_tf.data.preparation.table_files import FilePart, file_parts, num_rows
 from dtrn_tf.errors import DataError
 
-OFFICIAL_LOGS = ("log_standard_4_08_to_4_21_pure.csv", "log_standard_4_22_to_5_08_pure.csv")
-OFFICIAL_USERS = "user_features_pure.csv"
-OFFICIAL_ITEMS = "video_features_basic_pure.csv"
+EDITIONS = ("pure", "1k")
+_OFFICIAL_FILES = {
+    "interactions": ("log_standard_4_08_to_4_21_{}.csv", "log_standard_4_22_to_5_08_{}.csv"),
+    # Shown at random, not by the standard policy; the builder of TFDS has them too.
+    "random": ("log_random_4_22_to_5_08_{}.csv",),
+    "users": ("user_features_{}.csv",),
+    "items": ("video_features_basic_{}.csv",),
+}
 # Names in our tables -> names in the official files.
 _OFFICIAL_NAMES = {"item_id": "video_id", "timestamp": "time_ms"}
 _PREHISTORY_LISTS = {"exposed": "exposed_seq", "long_view": "long_view_seq", "like": "like_seq"}
@@ -43,12 +50,35 @@ def load_kuairand(spec: PrepareSpec, directory: str) -> Source:
     """
     if os.path.exists(os.path.join(directory, "interactions.parquet")):
         return _load_parquet(spec, directory)
-    if any(os.path.exists(os.path.join(directory, log)) for log in OFFICIAL_LOGS):
-        return _load_official(spec, directory)
+    for edition in EDITIONS:
+        logs = official_files("interactions", edition)
+        if any(os.path.exists(os.path.join(directory, log)) for log in logs):
+            return _load_official(spec, directory, edition)
     raise DataError(f"{directory}: should hold KuaiRand as interactions.parquet, or as the "
-                    f"official {OFFICIAL_LOGS[0]} and others. Received: neither file. Get "
-                    "KuaiRand-Pure from https://kuairand.com and point --source_dir at its "
-                    "`data` directory.")
+                    f"official {official_files('interactions', 'pure')[0]} and others. Received: "
+                    "neither file. Get KuaiRand-Pure from https://kuairand.com and point "
+                    "--source_dir at its `data` directory.")
+
+
+def official_files(table: str, edition: str) -> tuple[str, ...]:
+    """Names of the official files that hold a table.
+
+    >>> official_files("users", "1k")
+    ('user_features_1k.csv',)
+    """
+    return tuple(name.format(edition) for name in _OFFICIAL_FILES[table])
+
+
+def official_parts(
+    directory: str, table: str, edition: str, columns: Collection[str]
+) -> tuple[FilePart, ...]:
+    """Some columns of a table in the official layout, under the names of our tables.
+
+    Raises:
+        DataError: A file or column is missing.
+    """
+    return tuple(part for name in official_files(table, edition)
+                 for part in file_parts(os.path.join(directory, name), columns, _OFFICIAL_NAMES))
 
 
 def _load_parquet(spec: PrepareSpec, directory: str) -> Source:
@@ -62,14 +92,13 @@ def _load_parquet(spec: PrepareSpec, directory: str) -> Source:
                   num_rows=num_rows(log))
 
 
-def _load_official(spec: PrepareSpec, directory: str) -> Source:
-    def parts(file: str, table: str) -> tuple[FilePart, ...]:
-        return file_parts(os.path.join(directory, file), spec.needed_columns(table),
-                          _OFFICIAL_NAMES)
+def _load_official(spec: PrepareSpec, directory: str, edition: str) -> Source:
+    def parts(table: str) -> tuple[FilePart, ...]:
+        return official_parts(directory, table, edition, spec.needed_columns(table))
 
-    log = tuple(part for name in OFFICIAL_LOGS for part in parts(name, "interactions"))
-    return Source(interactions=log, users=parts(OFFICIAL_USERS, "users"),
-                  items=parts(OFFICIAL_ITEMS, "items"), num_rows=num_rows(log))
+    log = parts("interactions")
+    return Source(interactions=log, users=parts("users"), items=parts("items"),
+                  num_rows=num_rows(log))
 
 
 def _prehistory_parts(path: str) -> tuple[FilePart, ...]:

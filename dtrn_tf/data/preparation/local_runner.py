@@ -16,6 +16,8 @@ from dtrn_tf.data.preparation.source import Source, read_batches, read_parts
 from dtrn_tf.data.preparation.tables import Tables
 from dtrn_tf.data.preparation.tally import Tally
 
+# Counts of as many batches are held before they become one.
+_MERGED_COUNTS = 64
 Progress = Callable[[str, int], Any]
 
 
@@ -50,11 +52,13 @@ def run_locally(
 def _fill(stores: dict[str, PartitionedTable], source: Source, job: Job,
           progress: Progress) -> pd.DataFrame | None:
     """Reads all tables of users into their partitions and counts what needs the whole log."""
-    item_days = []
+    item_days: list[pd.DataFrame] = []
     for table, store in stores.items():
         for frame in read_batches(source.parts()[table]):
             store.add(frame, job.shards_of_rows(table, frame))
             if table == "interactions":
                 item_days += job.item_days(frame)
+                if len(item_days) == _MERGED_COUNTS:
+                    item_days = [merge_item_days(item_days)]
                 progress("read", len(frame))
     return merge_item_days(item_days) if item_days else None

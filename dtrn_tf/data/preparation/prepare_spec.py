@@ -16,6 +16,7 @@ from dtrn_tf.schema import Task
 # The side of every behaviour sequence that no table holds: bucketed age of the event.
 RECENCY = "recency"
 TABLES = ("interactions", "users", "items")
+SOURCES = ("tables", "kuairand", "deskdrop", "taobao", "synthetic")
 ID_KINDS = ("ids", "hash", "identity", "log_bucket", "hour")
 
 
@@ -258,7 +259,7 @@ class PrepareSpec:
     """How interaction tables become records.
 
     Args:
-        source: `kuairand`, `tables` or `synthetic`.
+        source: One of `SOURCES`; `tables` are your own, `synthetic` needs no files.
         columns: Key columns.
         splits: Last days of train and valid.
         behaviors: Per behaviour, the feedback columns any of which makes an impression an event
@@ -299,7 +300,7 @@ class PrepareSpec:
     true_probabilities: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        checks.one_of(self.source, ("kuairand", "tables", "synthetic"), "`source`")
+        checks.one_of(self.source, SOURCES, "`source`")
         if not self.tasks:
             raise SchemaError("`tasks` should hold at least one task. Received: none.")
         self._check_names()

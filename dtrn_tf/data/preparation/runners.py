@@ -1,4 +1,4 @@
-"""What can run the preparation of a log, by name; Apache Beam is loaded only where it is asked for."""
+"""What can run the preparation of a log, by name; Apache Beam is loaded only where asked for."""
 
 from __future__ import annotations
 

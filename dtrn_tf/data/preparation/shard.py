@@ -58,9 +58,7 @@ class Job:
 
     def item_days(self, interactions: pd.DataFrame) -> list[pd.DataFrame]:
         """What is to be counted in the whole log before rows are built; nothing for most specs."""
-        if self.spec.negatives is None or interactions.empty:
-            return []
-        return [count_item_days(interactions, self.spec)]
+        return [] if self.spec.negatives is None else [count_item_days(interactions, self.spec)]
 
 
 def prepare_shard(tables: Tables, job: Job, shard: int, directory: str) -> Tally:

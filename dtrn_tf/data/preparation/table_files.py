@@ -36,6 +36,7 @@ class FilePart:
         row_groups: Those of a Parquet file to read; all of them by default.
         num_rows: How many rows it has; of a CSV file, about.
         finish: What to do with every batch.
+        header: The columns of a CSV file whose first line does not name them.
     """
 
     path: str
@@ -43,6 +44,7 @@ class FilePart:
     row_groups: tuple[int, ...] | None = None
     num_rows: int = 0
     finish: Callable[[pd.DataFrame], pd.DataFrame] | None = field(default=None)
+    header: tuple[str, ...] = ()
 
     def __call__(self) -> Iterator[pd.DataFrame]:
         with _named_errors(self.path):
@@ -52,7 +54,7 @@ class FilePart:
 
     def _batches(self) -> Iterator[pa.Table]:
         if not _is_parquet(self.path):
-            with _open_csv(self.path, list(self.names)) as reader:
+            with _open_csv(self.path, self.header, list(self.names)) as reader:
                 yield reader.schema.empty_table()
                 for batch in reader:
                     yield pa.Table.from_batches([batch])
@@ -70,6 +72,7 @@ def file_parts(
     columns: Collection[str],
     renames: Mapping[str, str] | None = None,
     finish: Callable[[pd.DataFrame], pd.DataFrame] | None = None,
+    header: tuple[str, ...] = (),
 ) -> tuple[FilePart, ...]:
     """The parts of a Parquet or CSV file, after a look at its columns.
 
@@ -78,6 +81,7 @@ def file_parts(
         columns: Columns of the result.
         renames: Column of the result -> column of the file, where they differ.
         finish: What to do with every batch; a function of a module, for other machines.
+        header: The columns of a CSV file whose first line does not name them.
 
     Raises:
         DataError: The file is missing or unreadable, or a column is missing.
@@ -85,13 +89,14 @@ def file_parts(
     renames = renames or {}
     names = {renames.get(column, column): column for column in columns}
     with _named_errors(path):
-        present = _column_names(path)
+        present = _column_names(path, header)
         missing = sorted(set(names) - set(present))
         if missing:
             raise DataError(f"{path}: should have the columns {missing}. Received: {present}. "
                             "Mend the file, or the column names in the prepare spec.")
         if not _is_parquet(path):
-            return (FilePart(path=path, names=names, num_rows=_about_lines(path), finish=finish),)
+            return (FilePart(path=path, names=names, num_rows=_about_lines(path), finish=finish,
+                             header=header),)
         return tuple(FilePart(path=path, names=names, row_groups=groups, num_rows=rows,
                               finish=finish) for groups, rows in _groups_of_row_groups(path))
 
@@ -146,15 +151,19 @@ def _is_parquet(path: str) -> bool:
     return path.endswith(".parquet")
 
 
-def _open_csv(path: str, columns: list[str] | None = None) -> pa.csv.CSVStreamingReader:
-    return pa.csv.open_csv(path, read_options=pa.csv.ReadOptions(block_size=_CSV_BLOCK_BYTES),
-                           convert_options=pa.csv.ConvertOptions(include_columns=columns))
+def _open_csv(
+    path: str, header: tuple[str, ...], columns: list[str] | None = None
+) -> pa.csv.CSVStreamingReader:
+    return pa.csv.open_csv(
+        path, read_options=pa.csv.ReadOptions(block_size=_CSV_BLOCK_BYTES,
+                                              column_names=list(header)),
+        convert_options=pa.csv.ConvertOptions(include_columns=columns))
 
 
-def _column_names(path: str) -> list[str]:
+def _column_names(path: str, header: tuple[str, ...]) -> list[str]:
     if _is_parquet(path):
         return list(pa.parquet.read_schema(path).names)
-    with _open_csv(path) as reader:
+    with _open_csv(path, header) as reader:
         return list(reader.schema.names)
 
 

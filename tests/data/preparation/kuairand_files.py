@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from dtrn_tf.data.preparation.kuairand import OFFICIAL_ITEMS, OFFICIAL_LOGS, OFFICIAL_USERS
+from dtrn_tf.data.preparation.kuairand import official_files
 
 FEEDBACK = ("is_click", "is_like", "is_follow", "is_comment", "is_forward", "is_hate", "long_view",
             "is_profile_enter")
@@ -39,10 +39,12 @@ LOG = (
 def users_table() -> pd.DataFrame:
     ranges = {f"{name}_range": ["500+", "0"] for name in
               ("follow_user_num", "fans_user_num", "friend_user_num", "register_days")}
+    numbers = {name.removesuffix("_range"): [600, 0] for name in ranges}
     onehot = {f"onehot_feat{i}": [i, i + 1] for i in range(18)}
     return pd.DataFrame({"user_id": [3, 5], "user_active_degree": ["full_active", "UNKNOWN"],
                          "is_live_streamer": [1, -124], "is_video_author": [0, 1],
-                         **ranges, **onehot, "onehot_feat4": [4.0, None]})
+                         "is_lowactive_period": 0, **numbers, **ranges, **onehot,
+                         "onehot_feat4": [4.0, None]})
 
 
 def items_table() -> pd.DataFrame:
@@ -50,17 +52,19 @@ def items_table() -> pd.DataFrame:
         "video_id": [11, 13, 17], "author_id": [101, 103, 101], "video_type": "NORMAL",
         "upload_dt": "2022-04-10", "upload_type": ["Web", "Kmovie", "Web"],
         "music_type": [9.0, None, 4.0], "server_width": 720, "server_height": 1280,
+        "visible_status": [2, None, 4], "video_duration": [7011.0, None, 7017.0],
+        "music_id": [3_000_000_000, 1, 2],
         "tag": ["12,7", "7", None]})
 
 
-def write_official(directory: Any) -> str:
-    """The layout of KuaiRand-Pure's `data` directory."""
+def write_official(directory: Any, edition: str = "pure") -> str:
+    """The layout of the `data` directory of KuaiRand-Pure or -1K."""
     log = pd.DataFrame(LOG)
     os.makedirs(directory, exist_ok=True)
-    for part, file in zip((log[:2], log[2:]), OFFICIAL_LOGS):
-        part.to_csv(os.path.join(directory, file), index=False)
-    users_table().to_csv(os.path.join(directory, OFFICIAL_USERS), index=False)
-    items_table().to_csv(os.path.join(directory, OFFICIAL_ITEMS), index=False)
+    for table, parts in (("interactions", (log[:2], log[2:])), ("users", (users_table(),)),
+                         ("items", (items_table(),))):
+        for part, file in zip(parts, official_files(table, edition)):
+            part.to_csv(os.path.join(directory, file), index=False)
     return str(directory)
 
 

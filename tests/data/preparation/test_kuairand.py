@@ -6,13 +6,15 @@ import pandas as pd
 import pytest
 from kuairand_files import DAY, END_OF_TRAIN, write_official, write_parquet
 
-from dtrn_tf.data.preparation.kuairand import OFFICIAL_ITEMS, OFFICIAL_LOGS, load_kuairand
+from dtrn_tf.data.preparation.kuairand import load_kuairand, official_files
 from dtrn_tf.data.preparation.prepare_spec import load_prepare_spec
 from dtrn_tf.data.preparation.rows import build_rows
 from dtrn_tf.data.preparation.tables import merge_duplicates
 from dtrn_tf.errors import DataError
 
 ROOT = pathlib.Path(__file__).parents[3]
+OFFICIAL_LOGS = official_files("interactions", "pure")
+OFFICIAL_ITEMS = official_files("items", "pure")[0]
 OUTCOMES = {"play_time_ms", "profile_stay_time", "comment_stay_time"}
 
 
@@ -36,6 +38,8 @@ def records_of(spec, directory):
 def test_both_layouts_give_the_same_records(spec, tmp_path):
     official = rows_of(spec, write_official(tmp_path / "official"))
     parquet = rows_of(spec, write_parquet(tmp_path / "parquet"))
+    larger = rows_of(spec, write_official(tmp_path / "1k", edition="1k"))
+    assert list(larger.records()) == list(official.records())
     assert official.times_ms.tolist() == parquet.times_ms.tolist()
     assert list(official.records()) == list(parquet.records())
 

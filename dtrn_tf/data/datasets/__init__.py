@@ -1,0 +1,1 @@
+"""TFDS builders of public logs, and what TFDS has prepared as a source of `pipelines.prepare`."""
