@@ -87,5 +87,7 @@ class TrainStep:
                               weights[task.name], total)
                 for task, total in zip(self._tasks, tf.unstack(totals))])
             loss = tf.reduce_sum(losses * tf.constant([task.weight for task in self._tasks]))
+            for added in self._model.losses:
+                loss += added / self._strategy.num_replicas_in_sync
         self._optimizer.apply(tape.gradient(loss, self._optimizer.targets))
         return losses, tf.size(weights[self._tasks[0].name], tf.int64)
