@@ -7,9 +7,11 @@ import dtrn_tf.training
 
 NAMES = {
     dtrn_tf.layers: [
-        "ConditionalLayerNormalization", "CustomizedGateControl", "FeatureEmbedding",
-        "Hypernetwork", "MMoE", "NumericEmbedding", "PLE", "ParallelDense", "ParallelMLP",
-        "SequenceEmbedding", "SharedBottom", "TaskInterest", "TaskRefinement", "TaskTowers"],
+        "AITM", "ConditionalLayerNormalization", "CrossStitch", "CustomizedGateControl",
+        "FeatureEmbedding", "HoME", "Hypernetwork", "MMoE", "NormalizedExperts",
+        "NumericEmbedding", "OrderCalibrator", "PEPNet", "PLE", "ParallelDense", "ParallelGate",
+        "ParallelMLP", "STEM", "SequenceEmbedding", "SharedBottom", "TaskInterest", "TaskProducts",
+        "TaskRefinement", "TaskTowers"],
     dtrn_tf.models: ["DTRN"],
     dtrn_tf.optimizers: [
         "LazyAdam", "OPTIMIZER_NAMES", "PairedOptimizer", "ROW_OPTIMIZER_NAMES", "RowOptimizer",

@@ -61,6 +61,10 @@ class ParallelMLP(tf.keras.layers.Layer):
             outputs = dropout(dense(outputs), training=training)  # [..., S, U]
         return outputs
 
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
+        shape = tuple(input_shape)
+        return (*shape[:-2], self.num_parallel, self.units[-1]) if self.units else shape
+
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),

@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from dtrn_tf.layers.arguments import check_whole
+from dtrn_tf.layers.parallel_dense import ParallelDense
 from dtrn_tf.layers.sequences import tokens_and_sequences
 
 
@@ -21,6 +22,8 @@ class SequenceEmbedding(tf.keras.layers.Layer):
     Args:
         width: D, the width of a token.
         max_length: Number of learned positions; older events share the last one.
+        num_slices: Every embedding and token is this many slices side by side, each projected by
+            itself: slice s of a token sees slice s of the embeddings alone.
 
     Inputs: list of aligned embeddings, newest event last: RaggedTensors [R, (L), D'], or dense
         [R, L, D'] and event_mask [R, L] bool.
@@ -42,14 +45,28 @@ class SequenceEmbedding(tf.keras.layers.Layer):
         TensorShape([2, 3, 5])
     """
 
-    def __init__(self, width: int, max_length: int, **kwargs: Any) -> None:
+    def __init__(
+        self, width: int, max_length: int, num_slices: int = 1, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.width = check_whole(width, 1, "width")
         self.max_length = check_whole(max_length, 1, "max_length")
+        self.num_slices = check_whole(num_slices, 1, "num_slices")
+        if width % num_slices:
+            raise ValueError(
+                f"`num_slices` should divide `width`. Received: {num_slices} and {width}."
+            )
 
     def build(self, input_shape: Any) -> None:
-        self.projection = tf.keras.layers.Dense(self.width, dtype=self.dtype_policy)
-        self.projection.build((None, sum(shape[-1] for shape in input_shape)))
+        joined = sum(shape[-1] for shape in input_shape)
+        if self.num_slices == 1:
+            self.projection = tf.keras.layers.Dense(self.width, dtype=self.dtype_policy)
+            self.projection.build((None, joined))
+        else:
+            self.projection = ParallelDense(
+                self.num_slices, self.width // self.num_slices, dtype=self.dtype_policy
+            )
+            self.projection.build((None, self.num_slices, joined // self.num_slices))
         self.positions = self.add_weight(
             name="positions",
             shape=(self.max_length, self.width),
@@ -63,9 +80,22 @@ class SequenceEmbedding(tf.keras.layers.Layer):
         packed = [tokens_and_sequences(x, event_mask) for x in inputs]
         sequences = packed[0][1]
         positions = tf.minimum(sequences.newer(), self.max_length - 1)  # [N]
-        events = self.projection(tf.concat([tokens for tokens, _ in packed], -1))  # [N, D]
+        events = self._project([tokens for tokens, _ in packed])  # [N, D]
         events += tf.gather(tf.convert_to_tensor(self.positions), positions)
         return sequences.unpack(events)
 
+    def _project(self, tokens: Sequence[tf.Tensor]) -> tf.Tensor:
+        """[N, D'] each -> [N, D]"""
+        if self.num_slices == 1:
+            return self.projection(tf.concat(tokens, -1))
+        slices = [tf.reshape(x, [-1, self.num_slices, x.shape[-1] // self.num_slices])
+                  for x in tokens]
+        return tf.reshape(self.projection(tf.concat(slices, -1)), [-1, self.width])
+
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "width": self.width, "max_length": self.max_length}
+        return {
+            **super().get_config(),
+            "width": self.width,
+            "max_length": self.max_length,
+            "num_slices": self.num_slices,
+        }

@@ -18,6 +18,7 @@ keras = tf.keras
 Tensor = Any
 # Not their subclasses: those may do with their inputs what only a tensor can.
 _KNOW_SPLIT_FIELDS = (TaskRefinement, SharedBottom, MMoE, PLE)
+_STAGES = ("interest", "refinement", "network", "task_order")
 
 
 @keras.utils.register_keras_serializable(package="dtrn_tf")
@@ -32,15 +33,19 @@ class DTRN(keras.Model):  # type: ignore[name-defined]
 
     Args:
         schema: What the records hold; sizes of the tables, features, behaviours and tasks.
-        network: `SharedBottom`, `MMoE`, `PLE` or any layer [B, J, N] -> [B, J or K, U], where J is
-            1 (one representation for all tasks) or K.
+        network: `SharedBottom`, `MMoE`, `PLE` ... or any layer [B, J, N] -> [B, J or K, U], where J
+            is 1 (one representation for all tasks) or K. If it has `num_slices` (STEM), every
+            field is that many embeddings side by side, and tokens of sequences keep them apart.
         interest: A `TaskInterest` (num_tasks=1: the task-agnostic Transformer), or None.
         refinement: A `TaskRefinement`, or None.
+        task_order: How tasks follow each other: `TaskProducts`, `OrderCalibrator` or any layer on
+            the logits [B, K], or None.
         embedding_width: D, the width of every field.
         tower_units: Hidden units of the towers.
         wide: Whether to add, per task, one weight of every categorical id to the logit.
         dropout: Dropout rate in the towers.
-        base_rates: Mean label per task, to start the towers' biases at.
+        base_rates: Mean label per task, to start the towers' biases at; under `TaskProducts`, of a
+            task that follows another one, among the rows where that one happens.
 
     Inputs:
         A dict as `Preprocessing` makes it: categorical features [B] int32 table rows, those of
@@ -72,14 +77,15 @@ class DTRN(keras.Model):  # type: ignore[name-defined]
     """
 
     def __init__(self, schema: Schema, *, network: Any, interest: Any = None,
-                 refinement: Any = None, embedding_width: int = 8, tower_units: Sequence[int] = (),
-                 wide: bool = False, dropout: float = 0.0,
+                 refinement: Any = None, task_order: Any = None, embedding_width: int = 8,
+                 tower_units: Sequence[int] = (), wide: bool = False, dropout: float = 0.0,
                  base_rates: Mapping[str, float] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.schema = schema
         self.interest = interest
         self.refinement = refinement
         self.network = network
+        self.task_order = task_order
         self.embedding_width = embedding_width
         self.base_rates = None if base_rates is None else dict(base_rates)
         tables = {v.name: v.num_rows for v in schema.vocabularies}
@@ -97,7 +103,8 @@ class DTRN(keras.Model):  # type: ignore[name-defined]
                 -0.05 / f.size ** 0.5, 0.05 / f.size ** 0.5), name=f"{f.name}_vector")
             for f in schema.vector_features]
         self.sequence_embeddings = [
-            SequenceEmbedding(embedding_width, b.max_length, name=f"{b.name}_embedding")
+            SequenceEmbedding(embedding_width, b.max_length, getattr(network, "num_slices", 1),
+                              name=f"{b.name}_embedding")
             for b in schema.behaviors]
         self.mean_pooling = MeanPooling(name="mean_pooling")
         self.target_projection = keras.layers.Dense(embedding_width, name="target_projection")
@@ -159,6 +166,8 @@ class DTRN(keras.Model):  # type: ignore[name-defined]
         shape = (None, num_representations, num_fields * width)
         _build(self.network, shape)
         _build(self.towers, self.network.compute_output_shape(shape))
+        if self.task_order is not None:
+            _build(self.task_order, (None, num_tasks))
         if self.wide is not None:
             _build(self.wide, None)
         self.built = True
@@ -177,6 +186,8 @@ class DTRN(keras.Model):  # type: ignore[name-defined]
         logits = self.towers(hidden, training=training)                      # [B, K]
         if self.wide is not None:
             logits += self._wide_logits(_look_up(self.wide, inputs), index)
+        if self.task_order is not None:
+            logits = self.task_order(logits, training=training)
         return dict(zip(self.schema.task_names, tf.unstack(logits, axis=1)))
 
     def _fields(self, level: str, inputs: Mapping[str, Tensor],
@@ -247,7 +258,7 @@ class DTRN(keras.Model):  # type: ignore[name-defined]
 
     def get_config(self) -> dict[str, Any]:
         layers = {name: keras.layers.serialize(layer)
-                  for name in ("interest", "refinement", "network")
+                  for name in _STAGES
                   if (layer := getattr(self, name)) is not None}
         return {"name": self.name, "schema": self.schema.to_dict(), **layers,
                 "embedding_width": self.embedding_width, "tower_units": list(self.towers.units),
@@ -257,7 +268,7 @@ class DTRN(keras.Model):  # type: ignore[name-defined]
     @classmethod
     def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> DTRN:
         values = dict(config)
-        for name in ("interest", "refinement", "network"):
+        for name in _STAGES:
             if values.get(name) is not None:
                 values[name] = keras.layers.deserialize(values[name])
         model = cls(Schema.from_dict(values.pop("schema")), **values)

@@ -93,22 +93,26 @@ class TrainStep:
                 weighted_mean(LOSSES[task.kind](labels[task.name], logits[task.name]),
                               weights[task.name], total)
                 for task, total in zip(self._tasks, tf.unstack(totals))]
-        self._optimizer.apply(self._gradients(tape, losses))
+            added = [loss / self._strategy.num_replicas_in_sync for loss in self._model.losses]
+        self._optimizer.apply(self._gradients(tape, losses, added))
         return tf.stack(losses), tf.size(weights[self._tasks[0].name], tf.int64)
 
-    def _gradients(self, tape: tf.GradientTape, losses: list[Tensor]) -> list[Any]:
-        """Of the weighted losses, one per target of the optimiser."""
+    def _gradients(self, tape: tf.GradientTape, losses: list[Tensor],
+                   added: list[Tensor]) -> list[Any]:
+        """Of the weighted losses and of those that layers add, one per target of the optimiser."""
         targets = self._optimizer.targets
         everywhere = _sum_of_replicas(tf.stack(losses))
+
+        def gradients(weights: Tensor) -> list[Any]:
+            return tape.gradient([*losses, *added], targets, output_gradients=[
+                *tf.unstack(weights), *map(tf.ones_like, added)])
+
         if not self.balancer.needs_gradients:
-            weights, _ = self.balancer(everywhere)
-            return tape.gradient(losses, targets, output_gradients=tf.unstack(weights))
-        own, shared = self.balancer(everywhere, self._gram(tape, losses))
-        weighted = [tape.gradient(losses, targets, output_gradients=tf.unstack(weights))
-                    for weights in (shared, own)]
+            return gradients(self.balancer(everywhere)[0])
+        own, shared = map(gradients, self.balancer(everywhere, self._gram(tape, losses)))
         of_tasks = {id(table_variable(weight)) for weight in self._model.task_weights}
         return [mine if id(target) in of_tasks else ours
-                for target, ours, mine in zip(targets, *weighted)]
+                for target, mine, ours in zip(targets, own, shared)]
 
     def _gram(self, tape: tf.GradientTape, losses: list[Tensor]) -> Tensor:
         """Scalar products of the tasks' gradients on the shared dense weights. [K, K]"""

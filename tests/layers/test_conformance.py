@@ -15,9 +15,16 @@ NORMS = tf.TensorSpec([3, 2, 6])
 
 # name -> (constructor, arguments of the call); more than one where options change the weights.
 CASES = {
+    "AITM": (functools.partial(layers.AITM, 3, [7, 6]), (tf.TensorSpec([None, 1, 11]),)),
+    "AITM one input per task": (
+        functools.partial(layers.AITM, 3, [7, 6]), (tf.TensorSpec([None, 3, 11]),)),
     "ConditionalLayerNormalization": (
         layers.ConditionalLayerNormalization,
         (tf.TensorSpec([None, None, 1, 6]), tf.TensorSpec([3, 6]), tf.TensorSpec([3, 6]))),
+    "CrossStitch": (
+        functools.partial(layers.CrossStitch, 3, [7, 6]), (tf.TensorSpec([None, 1, 11]),)),
+    "CrossStitch one input per task": (
+        functools.partial(layers.CrossStitch, 3, [7, 6]), (tf.TensorSpec([None, 3, 11]),)),
     "CustomizedGateControl": (
         functools.partial(layers.CustomizedGateControl, 3, 2, 5, [7, 6], shared_gate=True),
         ([tf.TensorSpec([None, 3, 11]), tf.TensorSpec([None, 1, 11])],)),
@@ -30,23 +37,42 @@ CASES = {
                           pooling={"tags": "mean"}, weights={"tags": "shares"}),
         ({"tag": IDS, "tags": tf.TensorSpec([None, None], tf.int64),
           "shares": tf.TensorSpec([None, None])},)),
+    "HoME": (
+        functools.partial(layers.HoME, [0, 1, 0], 2, [7, 6], 4), (tf.TensorSpec([None, 1, 11]),)),
+    "HoME one input per task": (
+        functools.partial(layers.HoME, [0, 1, 0], 1, [6], 4), (tf.TensorSpec([None, 3, 11]),)),
     "Hypernetwork": (
         functools.partial(layers.Hypernetwork, 2, 5, [7]),
         ([tf.TensorSpec([3, 6]), tf.TensorSpec([2, 11])],)),
     "MMoE": (functools.partial(layers.MMoE, 3, 2, [7, 6]), (tf.TensorSpec([None, 1, 11]),)),
     "MMoE one input per task": (
         functools.partial(layers.MMoE, 3, 2, [7, 6]), (tf.TensorSpec([None, 3, 11]),)),
+    "NormalizedExperts": (
+        functools.partial(layers.NormalizedExperts, 6, 2, [7, 5], 4),
+        (tf.TensorSpec([None, 3, 11]),)),
     "NumericEmbedding": (
         functools.partial(layers.NumericEmbedding, 5), (tf.TensorSpec([None, 3]),)),
+    "OrderCalibrator": (
+        functools.partial(layers.OrderCalibrator, 0.5), (tf.TensorSpec([None, 3]),)),
+    "PEPNet": (functools.partial(layers.PEPNet, 3, [7, 6], 4), (tf.TensorSpec([None, 1, 11]),)),
+    "PEPNet one input per task": (
+        functools.partial(layers.PEPNet, 3, [7, 6], 4), (tf.TensorSpec([None, 3, 11]),)),
     "PLE": (functools.partial(layers.PLE, 3, 2, 1, [7, 6], 2), (tf.TensorSpec([None, 1, 11]),)),
     "PLE one input per task": (
         functools.partial(layers.PLE, 3, 2, 1, [7, 6], 2), (tf.TensorSpec([None, 3, 11]),)),
     "ParallelDense": (
         functools.partial(layers.ParallelDense, 6, 5, "tanh"), (tf.TensorSpec([None, 3, 7]),)),
+    "ParallelGate": (
+        functools.partial(layers.ParallelGate, 6, 5, 4), (tf.TensorSpec([None, 3, 7]),)),
     "ParallelMLP": (
         functools.partial(layers.ParallelMLP, 3, [7, 5]), (tf.TensorSpec([None, None, 1, 11]),)),
+    "STEM": (
+        functools.partial(layers.STEM, 2, 2, 3, [7, 6], 2), (tf.TensorSpec([None, 1, 30]),)),
     "SequenceEmbedding": (
         functools.partial(layers.SequenceEmbedding, 5, 4),
+        ([SEQUENCE, tf.TensorSpec([None, None, 2])], MASK)),
+    "SequenceEmbedding slices": (
+        functools.partial(layers.SequenceEmbedding, 6, 4, 2),
         ([SEQUENCE, tf.TensorSpec([None, None, 2])], MASK)),
     "SharedBottom": (
         functools.partial(layers.SharedBottom, [7, 5]), (tf.TensorSpec([None, 3, 11]),)),
@@ -56,6 +82,8 @@ CASES = {
     "TaskInterest target": (
         functools.partial(layers.TaskInterest, 3, num_blocks=2, pooling="target"),
         ([SEQUENCE, SEQUENCE], [MASK, MASK], tf.TensorSpec([None, 6]))),
+    "TaskProducts": (
+        functools.partial(layers.TaskProducts, [None, 2, 0]), (tf.TensorSpec([None, 3]),)),
     "TaskRefinement": (
         functools.partial(layers.TaskRefinement, 3, [7, 5]), (tf.TensorSpec([None, 1, 11, 2]),)),
     "TaskRefinement element": (

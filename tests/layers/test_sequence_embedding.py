@@ -81,3 +81,29 @@ def test_dense_needs_a_mask():
     text = "A dense sequence should come with a mask of its events; a ragged one needs none."
     with pytest.raises(ValueError, match=text):
         SequenceEmbedding(3, 5)([tf.ones([2, 7, 3])])
+
+
+def test_each_slice_is_a_layer_of_its_own():
+    layer = SequenceEmbedding(6, 5, num_slices=2, dtype="float64")
+    item, side = normal(2, 7, 8), normal(2, 7, 4, seed=1)
+    mask = tf.sequence_mask([7, 2], 7)
+    tokens = layer([item, side], event_mask=mask)
+    randomize(layer)
+    alone = [SequenceEmbedding(3, 5, dtype="float64") for _ in range(2)]
+    for number, one in enumerate(alone):
+        one.build([(None, None, 4), (None, None, 2)])
+        one.projection.set_weights([w[number] for w in layer.projection.get_weights()])
+        one.positions.assign(raw(layer.positions)[:, 3 * number:3 * number + 3])
+
+    def separately():
+        parts = zip(alone, tf.split(item, 2, axis=-1), tf.split(side, 2, axis=-1))
+        return tf.concat([one([x, y], event_mask=mask) for one, x, y in parts], axis=-1)
+
+    assert tokens.shape == (2, 7, 6)
+    assert_equal_with_gradients(lambda: layer([item, side], event_mask=mask), separately,
+                                [item, side])
+
+
+def test_slices_that_do_not_divide_the_width():
+    with pytest.raises(ValueError, match="`num_slices` should divide `width`. Received: 2 and 5."):
+        SequenceEmbedding(5, 3, num_slices=2)

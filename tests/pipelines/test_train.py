@@ -151,7 +151,7 @@ def test_bad_data_is_one_clear_error_and_nothing_half_written(spoil, tmp_path):
 
 
 @pytest.mark.parametrize("flag, text", [
-    ("--network=mmmoe", "value should be one of <shared_bottom|mmoe|ple>"),
+    ("--network=mmmoe", "value should be one of <shared_bottom|separate|"),
     ("--selection_metric=click/aucc", "--selection_metric should be mean_METRIC or TASK/METRIC"),
     ("--units=64,x", "--units should be whole numbers >= 1, separated by commas. Received: 64,x."),
     ("--epochs=0", "--epochs should make at least one step"),

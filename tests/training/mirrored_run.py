@@ -17,7 +17,7 @@ tf.config.set_logical_device_configuration(
 from dtrn_tf.balancing import GradientMethod, TaskBalancer, make_loss_weighting  # noqa: E402
 from dtrn_tf.data.preprocessing import Preprocessing  # noqa: E402
 from dtrn_tf.data.reader import list_shards, read_records  # noqa: E402
-from dtrn_tf.layers import MMoE, TaskInterest, TaskRefinement  # noqa: E402
+from dtrn_tf.layers import MMoE, OrderCalibrator, TaskInterest, TaskRefinement  # noqa: E402
 from dtrn_tf.models import DTRN  # noqa: E402
 from dtrn_tf.optimizers import PairedOptimizer, make_optimizer, make_row_optimizer  # noqa: E402
 from dtrn_tf.schema import load_schema  # noqa: E402
@@ -30,7 +30,7 @@ dataset = read_records(list_shards(data_dir, "train"), schema, Preprocessing(sch
 strategy = make_strategy("mirrored" if replicas > 1 else "cpu")
 with strategy.scope():
     model = DTRN(schema, network=MMoE(4, 2, (5,)), interest=TaskInterest(4),
-                 refinement=TaskRefinement(4, (3,)), wide=True)
+                 refinement=TaskRefinement(4, (3,)), task_order=OrderCalibrator(0.5), wide=True)
     model.build()
     optimizer = PairedOptimizer(
         make_row_optimizer(sys.argv[3], 0.05, 0.1), make_optimizer("adam", 0.01),

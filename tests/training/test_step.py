@@ -95,3 +95,21 @@ def test_a_task_without_observed_rows_changes_nothing():
 def test_unknown_strategy():
     with pytest.raises(ValueError, match=r"--strategy should be one of .*Received: 'tpu'"):
         make_strategy("tpu")
+
+
+class Penalized(Linear):
+    """The same with a loss of its own, 3 w, in training."""
+
+    def call(self, inputs, training=None):
+        if training:
+            self.add_loss(3.0 * tf.convert_to_tensor(self.w))
+        return super().call(inputs)
+
+
+def test_losses_that_layers_add_are_part_of_the_total():
+    plain, penalized = Linear(), Penalized()
+    batch = _batch([2, 2, 3], [1.0, 0.0, 1.0], [3.0, 0.0, 9.0], [1.0, 3.0, 2.0], [1.0, 1.0, 0.0])
+    losses = [_step(model, 0.1).run(_iterator(batch), 1)[0] for model in (plain, penalized)]
+    np.testing.assert_array_equal(*losses)  # what is reported is the loss of the tasks
+    np.testing.assert_allclose(penalized.w, plain.w - 0.1 * 3.0, rtol=1e-6)
+    np.testing.assert_array_equal(penalized.table, plain.table)
