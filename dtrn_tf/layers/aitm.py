@@ -84,6 +84,13 @@ class AITM(tf.keras.layers.Layer):
             outputs.append(_attend(attention(pair[:, :, tf.newaxis])))
         return tf.concat(outputs, axis=1)  # [B, K, U]
 
+    @property
+    def task_weights(self) -> list[Any]:
+        """Weights of which every task has its own part."""
+        # Every task hands on to the next one but the last.
+        last = [*self.handovers[-1:], *self.attentions[-1:]]
+        return [weight for layer in last for weight in layer.trainable_weights]
+
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         return input_shape[0], self.num_tasks, self.units[-1]
 

@@ -72,6 +72,12 @@ class CrossStitch(tf.keras.layers.Layer):
             outputs = tf.reduce_sum(stitch * own, axis=2)  # [B, K, U]
         return outputs
 
+    @property
+    def task_weights(self) -> list[Any]:
+        """Weights of which every task has its own part."""
+        # Whatever comes before the last stitch reaches all tasks there.
+        return self.stitches[-1:]
+
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         return input_shape[0], self.num_tasks, self.units[-1]
 

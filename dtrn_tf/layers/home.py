@@ -146,6 +146,12 @@ class HoME(tf.keras.layers.Layer):
     def _self_gates(self, scores: tf.Tensor) -> tf.Tensor:
         return tf.nn.softmax(scores) if self.num_experts > 1 else tf.sigmoid(scores)
 
+    @property
+    def task_weights(self) -> list[Any]:
+        """Weights of which every task has its own part."""
+        own = [self.task_experts, self.task_gates, self.task_self_gates]
+        return [weight for layer in own for weight in layer.trainable_weights]
+
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         return input_shape[0], len(self.groups), self.units[-1]
 

@@ -83,6 +83,12 @@ class PEPNet(tf.keras.layers.Layer):
             outputs = gate(seen) * hidden(outputs, training=training)  # [B, K, U]
         return outputs
 
+    @property
+    def task_weights(self) -> list[Any]:
+        """Weights of which every task has its own part."""
+        own = [*self.gates, *self.hidden]
+        return [weight for layer in own for weight in layer.trainable_weights]
+
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         return input_shape[0], self.num_tasks, self.units[-1]
 

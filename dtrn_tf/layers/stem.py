@@ -122,6 +122,12 @@ class STEM(tf.keras.layers.Layer):
         slices = tf.reshape(tf.transpose(slices, [0, 2, 1, 3]), [-1, self.num_slices, width])
         return tf.split(slices, [self.num_tasks, 1], axis=1)
 
+    @property
+    def task_weights(self) -> list[Any]:
+        """Weights of which every task has its own part."""
+        # Other tasks see a task's experts, but do not train them.
+        return [*self.task_experts.trainable_weights, *self.gates.trainable_weights]
+
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         return input_shape[0], self.num_tasks, self.units[-1]
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from dtrn_tf.layers import (PLE, FeatureEmbedding, MMoE, NumericEmbedding, SequenceEmbedding,
-                            SharedBottom, TaskRefinement, TaskTowers)
+from dtrn_tf.layers import (PLE, FeatureEmbedding, MMoE, NumericEmbedding, OrderCalibrator,
+                            SequenceEmbedding, SharedBottom, TaskRefinement, TaskTowers)
 from dtrn_tf.layers.mean_pooling import MeanPooling
 from dtrn_tf.layers.sequences import tokens_and_sequences
 from dtrn_tf.layers.split_fields import Fields, SplitFields, flat_fields, joined, side_by_side
@@ -131,6 +131,8 @@ class DTRN(keras.Model):  # type: ignore[name-defined]
     @property
     def task_weights(self) -> list[Any]:
         """Dense weights, or slices of them, that the loss of a single task reaches each."""
+        if not isinstance(self.task_order, (type(None), OrderCalibrator)):
+            return []  # The loss of a task reaches those that it follows.
         stages = (self.interest if self._uses_interest else None, self.refinement, self.network,
                   self.towers)
         return [weight for stage in stages for weight in getattr(stage, "task_weights", ())]

@@ -10,7 +10,8 @@ from dtrn_tf.balancing import (GRADIENT_METHODS, LOSS_WEIGHTINGS, GradientMethod
                                make_loss_weighting, pcgrad)
 from dtrn_tf.data.preprocessing import Preprocessing
 from dtrn_tf.data.reader import list_shards, read_records
-from dtrn_tf.layers import MMoE, PLE, SharedBottom, TaskInterest, TaskRefinement
+from dtrn_tf.layers import (AITM, PLE, STEM, CrossStitch, HoME, MMoE, PEPNet, SharedBottom,
+                            TaskInterest, TaskProducts, TaskRefinement)
 from dtrn_tf.layers.variables import table_variable
 from dtrn_tf.losses import LOSSES, weighted_mean
 from dtrn_tf.models import DTRN
@@ -27,6 +28,14 @@ MODELS = {
     "no interest": lambda: {"network": MMoE(NUM_TASKS, 2, (5,)),
                             "refinement": TaskRefinement(NUM_TASKS, (3,))},
     "ple": lambda: {"network": PLE(NUM_TASKS, 2, 2, (5,))},
+    "cross-stitch": lambda: {"network": CrossStitch(NUM_TASKS, (5, 4))},
+    "aitm": lambda: {"network": AITM(NUM_TASKS, (5,))},
+    "pepnet": lambda: {"network": PEPNet(NUM_TASKS, (5, 4), 3)},
+    "stem": lambda: {"network": STEM(NUM_TASKS, 2, 2, (5,), slice_width=2),
+                     "embedding_width": 2 * (NUM_TASKS + 1)},
+    "home": lambda: {"network": HoME([0, 1, 0, 1], 2, (5,), 3)},
+    "products": lambda: {"network": SharedBottom((5,)),
+                         "task_order": TaskProducts([None, 0, 0, None])},
     "three levels": lambda: {"network": PLE(NUM_TASKS, 1, 1, (5,), num_levels=3)},
 }
 
@@ -64,7 +73,8 @@ def test_shared_weights_are_those_that_several_losses_reach(name, batch):
         weight.assign(tf.abs(tf.random.stateless_normal(weight.shape, (1, 2), stddev=0.3)))
     shared, own = model.shared_weights, model.task_weights
     assert {id(w) for w in shared + own} == {id(w) for w in model.dense_weights}
-    assert not {id(w) for w in shared} & {id(w) for w in own} and own
+    assert not {id(w) for w in shared} & {id(w) for w in own}
+    assert bool(own) == (name != "products")
     reached = [np.abs(np.stack(of_tasks)) > 0 for of_tasks in zip(*_gradients(
         model, batch, [table_variable(w) for w in shared + own]))]
     for weight, by_task in zip(shared + own, reached):
