@@ -392,3 +392,57 @@ def test_ten_candidates_take_a_quarter_of_the_bytes():
              for name, value in row.items()},
             impressions)) for i in range(10))
     assert bytes_of_requests < bytes_of_impressions / 4
+
+
+VECTORS = Schema.from_dict({
+    "layout": "request", "vocabularies": [{"name": "tag", "kind": "identity", "size": 9}],
+    "features": [
+        {"name": "image", "level": "candidate", "size": 2, "feature": "dense", "length": 3},
+        {"name": "score", "level": "candidate", "feature": "dense", "offset": 2},
+        {"name": "user", "level": "request", "size": 2, "dtype": "int64", "default": -1},
+        {"name": "tags", "level": "request", "vocabulary": "tag", "multiple": True,
+         "optional": True}],
+    "tasks": [{"name": "click", "label": "y"}]})
+DENSE = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+
+
+def test_vectors_of_candidates():
+    raw = parse_examples(tf.constant([
+        encode_example({"dense": DENSE, "user": [7, 8], "tags": [3], "y": [0, 1]}, VECTORS),
+        encode_example({"dense": DENSE[:3], "y": [1]}, VECTORS)]), VECTORS)
+    assert raw["image"].numpy().tolist() == [[1, 2], [4, 5], [1, 2]]
+    assert raw["score"].numpy().tolist() == [3, 6, 3]
+    assert raw["user"].numpy().tolist() == [[7, 8], [-1, -1]]
+    assert raw["tags"].to_list() == [[3], []]
+    assert raw[REQUEST_INDEX].numpy().tolist() == [0, 0, 1]
+    assert raw["y"].numpy().tolist() == [0, 1, 1]
+
+
+@pytest.mark.parametrize("row, message", [
+    ({"dense": DENSE[:5], "y": [0, 1]},
+     r"feature 'dense' should be a list of 3 numbers per candidate\. Received: 5 values\. Correct"),
+    ({"dense": DENSE, "y": [0]},
+     r"the lists of candidates should be of equal length\. Received lengths: \{'dense': 2, "),
+    ({"dense": [], "y": []}, r"such as 'dense', should hold at least one value"),
+    ({"dense": DENSE, "y": [0, 1], "user": [1]},
+     r"feature 'user' should be a list of 2 64-bit integers\. Received: 1 values"),
+    ({"dense": DENSE, "y": [0, 1], "tags": 3}, r"feature 'tags' of a row should be a list of 64-"),
+])
+def test_vectors_of_another_length(row, message):
+    with pytest.raises(DataError, match=message):
+        encode_example(row, VECTORS)
+
+
+@pytest.mark.parametrize("values, message", [
+    (DENSE[:5], r"feature 'dense' should be a list of 3 numbers per candidate\. Received:.*5"),
+    (DENSE[:3], r"the lists of candidates should be as long as 'dense' in every record"),
+])
+def test_parse_rejects_vectors_of_another_length(values, message):
+    whole = encode_example({"dense": DENSE, "y": [0, 1]}, VECTORS)
+    damaged = _with(whole, "dense", float_list={"value": values})
+    for parse in (parse_examples, tf.function(parse_examples)):
+        with pytest.raises(tf.errors.InvalidArgumentError) as error:
+            parse(tf.constant([whole, damaged]), VECTORS)
+        assert re.search(message, _text(error))
+    with pytest.raises(DataError, match="dense"):
+        check_examples(damaged, VECTORS, "f, record 3")

@@ -4,10 +4,12 @@ import tensorflow as tf
 from helpers import AUTHORS, ITEMS, small_row, small_schema, write_small_data
 
 from dtrn_tf.data.examples import encode_example, parse_examples
+from dtrn_tf.data.preparation.buckets import log_bucket
 from dtrn_tf.data.preprocessing import Preprocessing, raw_from_dense
 from dtrn_tf.data.statistics import Moments, Statistics, save_statistics
 from dtrn_tf.data.vocabulary import write_vocabulary
 from dtrn_tf.errors import DataError
+from dtrn_tf.schema import Schema
 
 SCHEMA = small_schema()
 
@@ -182,3 +184,77 @@ def test_statistics_of_another_schema(tmp_path):
     with pytest.raises(DataError, match=r"statistics\.json: should hold mean and std of every "
                                         r"numeric feature\. Missing: \['duration'\]\. Prepare"):
         Preprocessing(SCHEMA, directory)
+
+
+def _parts(**parts):
+    return Schema.from_dict({
+        "vocabularies": [], "features": [{"name": "x", "level": "request", "dtype": "int64"}],
+        "tasks": [{"name": "click", "label": "y"}], **parts})
+
+
+@pytest.mark.parametrize("resolution", [1.0, 2.5, 0.3])
+@pytest.mark.parametrize("dtype", ["int64", "float32"])
+def test_log_buckets_are_those_of_prepare(dtype, resolution, tmp_path):
+    """The values lie around the bounds of buckets, where logarithms round."""
+    values = [v + d for v in [0, *(2 ** n - 1 for n in range(1, 50))] for d in (-1, 0, 1)] + [-9]
+    if dtype == "float32":
+        values = np.float32([*values, 0.1, 0.99, np.nan, np.inf, -np.inf])
+    size = min(17, int(63 * resolution))
+    schema = _parts(
+        vocabularies=[{"name": "v", "kind": "log_bucket", "size": size, "dtype": dtype,
+                       "resolution": resolution}],
+        features=[{"name": "x", "vocabulary": "v", "level": "request"}])
+    rows = Preprocessing(schema, tmp_path)({"x": tf.constant(values, dtype)})["x"]
+    assert rows.dtype == tf.int32
+    expected = log_bucket(np.where(np.isinf(values), np.nan, values), resolution, size)
+    np.testing.assert_array_equal(rows, np.where(expected < 0, 1, expected + 2))
+
+
+def test_gaps_of_decimal_times(tmp_path):
+    schema = _parts(
+        vocabularies=[{"name": "item", "kind": "identity", "size": 9},
+                      {"name": "gap", "kind": "log_bucket", "size": 5, "dtype": "float32"}],
+        behaviors=[{"name": "seen", "max_length": 3, "features": [
+            {"name": "seen_item", "vocabulary": "item"},
+            {"name": "seen_gap", "vocabulary": "gap", "gap": True}]}],
+        time={"name": "now", "dtype": "float32"}, features=[
+            {"name": "item", "vocabulary": "item", "level": "request"}])
+    lists = tf.RaggedTensor.from_row_lengths(tf.constant([1, 2, 3, 4, 5], tf.int64), [1, 0, 4])
+    inputs = Preprocessing(schema, tmp_path)({
+        "item": tf.constant([0, 1, 2], tf.int64), "seen_item": lists, "now": tf.constant(
+            [3.5, 7.0, 9.0]), "seen_gap": lists.with_values([3.0, 7.0, 9.5, 8.5, np.nan])})
+    # Gaps 0.5 | | (2.0 is cut) -0.5, 0.5, NaN: what lies behind the request is no known gap.
+    assert inputs["seen_gap"].to_list() == [[2], [], [1, 2, 1]]
+    assert inputs["seen_item"].to_list() == [[3], [], [5, 6, 7]]
+
+
+def test_weights_that_are_not_finite_count_nothing(tmp_path):
+    schema = _parts(
+        vocabularies=[{"name": "tag", "kind": "identity", "size": 9}],
+        features=[{"name": "tags", "vocabulary": "tag", "level": "request", "multiple": True,
+                   "weights": "w", "padding": 0}])
+    ids = tf.RaggedTensor.from_row_lengths(tf.constant([0, 2, 9, 0, 3], tf.int64), [0, 3, 2])
+    inputs = Preprocessing(schema, tmp_path)(
+        {"tags": ids, "tags_weights": ids.with_values([7.0, np.nan, 1.5, 7.0, np.inf])})
+    assert inputs["tags"].to_list() == [[], [4, 1], [5]]
+    assert inputs["tags_weights"].to_list() == [[], [0.0, 1.5], [0.0]]
+
+
+def test_fields_of_several_numbers(tmp_path):
+    schema = _parts(features=[{"name": "v", "level": "request", "size": 3, "transform": "log1p"}])
+    save_statistics(Statistics(numeric={"v": Moments((1.0, 0.0, 2.0), (2.0, 0.0, 1.0))}),
+                    tmp_path / "statistics.json")
+    numbers = np.expm1([[3.0, 1.0, 2.0], [-1.0, np.nan, np.inf]])
+    inputs = Preprocessing(schema, tmp_path)({"v": tf.constant(numbers, tf.float32)})
+    np.testing.assert_allclose(inputs["v"], [[1, 1, 0], [-0.5 * (np.log1p(1 - np.exp(-1)) + 1), 0,
+                                                         0]], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("moments, received", [
+    (Moments(1.0, 1.0), "1 and 1"), (Moments((1.0,) * 3, (1.0,) * 2), "3 and 2")])
+def test_statistics_of_another_size(moments, received, tmp_path):
+    save_statistics(Statistics(numeric={"v": moments}), tmp_path / "statistics.json")
+    schema = _parts(features=[{"name": "v", "level": "request", "size": 3}])
+    with pytest.raises(DataError, match=r"statistics\.json: mean and std of feature 'v' should "
+                                        rf"have `size` numbers each: 3\. Received: {received}\."):
+        Preprocessing(schema, tmp_path)

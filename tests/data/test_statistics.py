@@ -36,6 +36,10 @@ def test_save_rejects_nan_and_writes_nothing(tmp_path):
     ('{"numeric": {"age": {"mean": 0, "std": -1}}, "base_rates": {}}',
      r"`std` of feature 'age' should be a finite number >= 0.0\. Received: -1"),
     ('{"numeric": {"age": {"mean": NaN, "std": 1}}, "base_rates": {}}', r"`mean`.*Received: nan"),
+    ('{"numeric": {"age": {"mean": [0, "x"], "std": [1, 1]}}, "base_rates": {}}',
+     r"`mean` of feature 'age' should be a finite number\. Received: 'x'"),
+    ('{"numeric": {"age": {"mean": [0, 0], "std": [1, -1]}}, "base_rates": {}}',
+     r"`std` of feature 'age' should be a finite number >= 0.0\. Received: -1"),
     ('{"numeric": {}, "base_rates": {"click": true}}', r"task 'click'.*Received: True"),
 ])
 def test_load_rejects(tmp_path, content, message):
@@ -48,3 +52,11 @@ def test_load_missing_file(tmp_path):
     with pytest.raises(DataError, match=r"s\.json: should be a readable statistics file\. "
                                         r"Received: No such file.*Run prepare again"):
         load_statistics(tmp_path / "s.json")
+
+
+def test_moments_of_several_numbers(tmp_path):
+    path = tmp_path / "statistics.json"
+    save_statistics(Statistics(numeric={"user": Moments(np.float32([0.5, 1]), [2, 0])}), path)
+    assert load_statistics(path).numeric == {"user": Moments((0.5, 1.0), (2.0, 0.0))}
+    assert json.loads(path.read_text())["numeric"] == {
+        "user": {"mean": [0.5, 1.0], "std": [2.0, 0.0]}}

@@ -25,6 +25,11 @@ CASES = {
         functools.partial(layers.FeatureEmbedding, {"item": 11, "tag": 5},
                           {"item": "item", "clicked": "item", "tag": "tag"}, 6),
         ({"item": IDS, "clicked": tf.TensorSpec([None, None], tf.int64), "tag": IDS},)),
+    "FeatureEmbedding pooled": (
+        functools.partial(layers.FeatureEmbedding, {"tag": 5}, {"tag": "tag", "tags": "tag"}, 6,
+                          pooling={"tags": "mean"}, weights={"tags": "shares"}),
+        ({"tag": IDS, "tags": tf.TensorSpec([None, None], tf.int64),
+          "shares": tf.TensorSpec([None, None])},)),
     "Hypernetwork": (
         functools.partial(layers.Hypernetwork, 2, 5, [7]),
         ([tf.TensorSpec([3, 6]), tf.TensorSpec([2, 11])],)),

@@ -114,3 +114,92 @@ def test_ids_must_be_whole_numbers():
     with pytest.raises(ValueError, match=re.escape(
             "The ids of feature 'tag' should be whole numbers. Received: float32.")):
         _layer()(_inputs(tag=[1.0, 2.0]))
+
+
+def _pooling_layer(how, weighted=False, **kwargs):
+    layer = FeatureEmbedding({"tag": 5}, {"tag": "tag", "tags": "tag"}, 2, pooling={"tags": how},
+                             weights={"tags": "shares"} if weighted else {}, **kwargs)
+    layer.build(None)
+    layer.set_weights([TABLE])
+    return layer
+
+
+LISTS = [[2, 4, 2], [], [3]]
+# Rows 2, 3 and 4 of the table are [4, 5], [6, 7], [8, 9].
+POOLED = {
+    ("sum", False): [[16, 19], [0, 0], [6, 7]],
+    ("mean", False): [[16 / 3, 19 / 3], [0, 0], [6, 7]],
+    # Weights 1, 3, -1 and 0.5: the mean is over the sum of their sizes, so it stays bounded.
+    ("sum", True): [[4 + 24 - 4, 5 + 27 - 5], [0, 0], [3, 3.5]],
+    ("mean", True): [[24 / 5, 27 / 5], [0, 0], [6, 7]],
+}
+
+
+@pytest.mark.parametrize("how, weighted", POOLED)
+def test_pooled_by_hand(how, weighted):
+    layer = _pooling_layer(how, weighted)
+    ragged = {"tag": tf.constant([2, 3, 4]), "tags": tf.ragged.constant(LISTS, dtype=tf.int32)}
+    dense = {"tag": ragged["tag"], "tags": tf.constant([[2, 4, 2, 0], [0] * 4, [0, 3, 0, 0]])}
+    if weighted:
+        ragged["shares"] = tf.ragged.constant([[1.0, 3.0, -1.0], [], [0.5]])
+        # Behind padding may stand anything.
+        nan = np.nan
+        dense["shares"] = tf.constant([[1.0, 3.0, -1.0, nan], [nan] * 4, [nan, 0.5, 7.0, 0.0]])
+    for call in (layer, tf.function(layer)):
+        for inputs in (ragged, dense):
+            outputs = call(inputs)
+            np.testing.assert_allclose(outputs["tags"], POOLED[how, weighted], rtol=1e-6)
+            assert outputs["tag"].numpy().tolist() == [[4, 5], [6, 7], [8, 9]]
+            assert outputs["tags"].shape[-1] == 2
+
+
+def test_gradient_of_pooled_ids_is_sparse_and_holds_every_occurrence():
+    layer = _pooling_layer("mean")
+    inputs = {"tag": tf.constant([4]), "tags": tf.ragged.constant([[2, 4, 2]], dtype=tf.int32)}
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(layer(inputs)["tags"] * [[3.0, 6.0]])
+    gradient = tape.gradient(loss, layer.trainable_weights[0])
+    assert isinstance(gradient, tf.IndexedSlices)
+    expected = np.zeros([5, 2])
+    expected[2], expected[4] = [2, 4], [1, 2]
+    np.testing.assert_allclose(tf.convert_to_tensor(gradient), expected, rtol=1e-6)
+
+
+def test_weights_get_a_gradient():
+    shares = tf.Variable([1.0, 3.0])
+    layer = _pooling_layer("sum", weighted=True)
+    with tf.GradientTape() as tape:
+        outputs = layer({"tag": tf.constant([4]),
+                         "tags": tf.RaggedTensor.from_row_lengths([2, 3], [2]),
+                         "shares": tf.RaggedTensor.from_row_lengths(shares, [2])})
+        loss = tf.reduce_sum(outputs["tags"])
+    np.testing.assert_allclose(tape.gradient(loss, shares), [9, 13])
+
+
+def test_many_ids_are_pooled_in_float32():
+    layer = _pooling_layer("sum", dtype="mixed_bfloat16")
+    layer.set_weights([np.full([5, 2], 1.0)])
+    outputs = layer({"tag": tf.constant([2]), "tags": tf.fill([1, 999], 2)})
+    assert outputs["tags"].dtype == tf.bfloat16
+    assert abs(float(outputs["tags"][0, 0]) - 999) <= 4  # bfloat16 stops counting at 256
+
+
+@pytest.mark.parametrize("arguments, message", [
+    ({"pooling": {"tag": "max"}},
+     "`pooling['tag']` should be one of ['mean', 'sum']. Received: 'max'."),
+    ({"pooling": {"tags": "sum"}},
+     "`pooling` should be of features among ['tag']. Received: ['tags']."),
+    ({"weights": {"tag": "shares"}},
+     "`weights` should be of features among []. Received: ['tag']."),
+])
+def test_pooling_arguments(arguments, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        FeatureEmbedding({"tag": 5}, {"tag": "tag"}, 2, **arguments)
+
+
+def test_missing_weights():
+    with pytest.raises(ValueError, match=re.escape(
+            "The inputs should be the features ['shares', 'tag', 'tags']. "
+            "Received: ['tag', 'tags'].")):
+        _pooling_layer("sum", weighted=True)(
+            {"tag": tf.constant([2]), "tags": tf.constant([[2]])})

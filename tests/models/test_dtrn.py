@@ -258,3 +258,108 @@ def test_without_behaviours_and_numbers():
         "tasks": [{"name": "click", "label": "is_click"}]})
     model = DTRN(schema, network=SharedBottom((3,)), interest=TaskInterest(1))
     assert model({"item": tf.constant([2, 3])})["click"].shape == (2,)
+
+
+# Lists of ids with and without weights, a vector on either side.
+LISTS = Schema.from_dict({
+    "vocabularies": [{"name": "item", "kind": "hash", "size": 17},
+                     {"name": "tag", "kind": "hash", "size": 7}],
+    "features": [
+        {"name": "item", "vocabulary": "item", "level": "candidate"},
+        {"name": "tags", "vocabulary": "tag", "level": "request", "multiple": True,
+         "weights": "w"},
+        {"name": "bag", "vocabulary": "item", "level": "request", "multiple": True,
+         "pooling": "sum"},
+        {"name": "age", "level": "request"},
+        {"name": "user", "level": "request", "size": 11},
+        {"name": "image", "level": "candidate", "size": 13}],
+    "tasks": [{"name": name, "label": f"is_{name}"} for name in TASKS]})
+
+
+def _list_model(**options):
+    return DTRN(LISTS, network=_networks()["mmoe"], wide=True, embedding_width=WIDTH, **options)
+
+
+def _list_inputs(rows=6, seed=3):
+    random = np.random.default_rng(seed)
+    lengths = random.integers(0, 4, rows)
+    lengths[0] = 0
+
+    def ragged(high, lengths):
+        return tf.RaggedTensor.from_row_lengths(
+            tf.constant(random.integers(1, high, sum(lengths)), tf.int32), lengths)
+    tags = ragged(9, lengths)
+    return {"item": tf.constant(random.integers(1, 19, rows), tf.int32), "tags": tags,
+            "tags_weights": tags.with_values(tf.random.uniform([sum(lengths)], 0.5, 2.0, seed=1)),
+            "bag": ragged(19, lengths[::-1]),
+            "age": tf.constant(random.normal(size=rows), "float32"),
+            "user": tf.constant(random.normal(size=(rows, 11)), "float32"),
+            "image": tf.constant(random.normal(size=(rows, 13)), "float32")}
+
+
+def test_lists_padded_or_ragged_and_vectors_reach_every_weight():
+    model, inputs = _list_model(), _list_inputs(31)
+    with tf.GradientTape() as tape:
+        ragged = model(inputs)
+        loss = tf.add_n([tf.reduce_sum(tf.square(x)) for x in ragged.values()])
+    for weight, gradient in zip(model.trainable_weights,
+                                tape.gradient(loss, model.trainable_weights)):
+        assert np.any(tf.convert_to_tensor(gradient)), weight.name
+    padded = {name: x.to_tensor() if isinstance(x, tf.RaggedTensor) else x
+              for name, x in inputs.items()}
+    for task, logits in _call(model, padded).items():
+        np.testing.assert_allclose(logits, ragged[task], rtol=1e-5, atol=1e-6)
+
+
+def test_a_field_of_lists_and_of_vectors_by_hand():
+    model, inputs = _list_model(), _list_inputs()
+    model.build()
+    random = np.random.default_rng(1)
+    model.set_weights([random.normal(size=w.shape) for w in model.get_weights()])
+    embedded = model.embedding({n: inputs[n] for n in ("item", "tags", "tags_weights", "bag")})
+    fields = model._fields(inputs, embedded).numpy()  # tags, bag, age, user, item, image
+    tables = dict(zip(("item", "tag"), (w.numpy() for w in model.embedding.weights)))
+    user, image = (layer.get_weights() for layer in model.vector_embeddings)
+    for row in range(6):
+        tags, shares, bag = (inputs[n][row].numpy() for n in ("tags", "tags_weights", "bag"))
+        mean = shares @ tables["tag"][tags] / max(sum(shares), 1e-9)
+        expected = [mean, tables["item"][bag].sum(axis=0), fields[row, 2],
+                    inputs["user"][row].numpy() @ user[0] + user[1],
+                    tables["item"][inputs["item"][row]],
+                    inputs["image"][row].numpy() @ image[0] + image[1]]
+        np.testing.assert_allclose(fields[row], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_lists_of_requests_equal_those_of_impressions():
+    model, requests = _list_model(), _list_inputs(4)
+    index = tf.constant([0, 0, 1, 3, 3, 3])
+    candidates = _list_inputs(6, seed=5)
+    requests |= {name: candidates[name] for name in ("item", "image")}
+    impressions = {name: value if name in ("item", "image") else tf.gather(value, index)
+                   for name, value in requests.items()}
+    expected = _call(model, impressions)
+    for task, logits in _call(model, {**requests, REQUEST_INDEX: index}).items():
+        np.testing.assert_allclose(logits, expected[task], rtol=1e-5, atol=1e-6)
+
+
+def test_a_model_of_lists_is_saved_and_loaded(tmp_path):
+    model, inputs = _list_model(), _list_inputs()
+    expected = _call(model, inputs)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    for task, logits in _call(loaded, inputs).items():
+        np.testing.assert_array_equal(logits, expected[task])
+
+
+def test_vectors_start_as_wide_as_numbers():
+    """A field's spread must not grow with the number of its inputs."""
+    schema = Schema.from_dict({**LISTS.to_dict(), "features": [
+        {"name": "x", "level": "request"}, {"name": "v", "level": "request", "size": 600}]})
+    model = DTRN(schema, network=_networks()["shared_bottom"], embedding_width=64)
+    model.build()
+    random = np.random.default_rng(0)
+    fields = model._fields({"x": tf.constant(random.normal(size=500), "float32"),
+                            "v": tf.constant(random.normal(size=(500, 600)), "float32")}, {})
+    x, v = (float(tf.math.reduce_std(fields[:, i] - tf.reduce_mean(fields[:, i], 0)))
+            for i in range(2))
+    assert 0.8 < v / x < 1.25

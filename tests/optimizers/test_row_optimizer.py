@@ -4,7 +4,9 @@ import tensorflow as tf
 from descent import Descent
 from row_reference import train_reference
 
-from dtrn_tf.optimizers import ROW_OPTIMIZER_NAMES, RowOptimizer, make_row_optimizer
+from dtrn_tf.layers import FeatureEmbedding
+from dtrn_tf.layers.variables import table_variable
+from dtrn_tf.optimizers import ROW_OPTIMIZER_NAMES, LazyAdam, RowOptimizer, make_row_optimizer
 
 keras = tf.keras
 ROWS, WIDTH = 13, 3
@@ -146,3 +148,25 @@ def test_a_step_reads_no_table_as_a_whole(name):
     assert all(op.outputs[0].shape.rank == 0 for op in reads)  # the step count
     written = [op for op in graph.get_operations() if op.type == "ResourceScatterUpdate"]
     assert len(written) == 2
+
+
+def test_an_id_that_stands_twice_in_a_pooled_list_is_updated_once():
+    """With its whole gradient, as Keras Adam does when every row is in the batch."""
+    ids = tf.ragged.constant([[2, 3, 2, 4], [4, 4, 4, 1]], dtype=tf.int32)
+    tables, losses = [], []
+    for optimizer in (RowOptimizer(LazyAdam(), 0.1), keras.optimizers.Adam(0.1)):
+        layer = FeatureEmbedding({"tag": 5}, {"tags": "tag"}, 3, pooling={"tags": "sum"})
+        layer.build(None)
+        layer.set_weights([np.arange(15.0).reshape(5, 3) / 10])
+        optimizer.build(layer.trainable_variables)
+        for _ in range(5):
+            with tf.GradientTape() as tape:
+                losses.append(tf.reduce_sum(tf.square(layer({"tags": ids})["tags"] - 0.3)))
+            gradient = tape.gradient(losses[-1], table_variable(layer.tables["tag"]))
+            if isinstance(optimizer, RowOptimizer):
+                optimizer.apply([gradient])
+            else:  # Dense: Keras sums equal ids wrongly.
+                optimizer.apply([tf.convert_to_tensor(gradient)])
+        tables.append(layer.get_weights()[0])
+    np.testing.assert_allclose(tables[0][1:], tables[1][1:], rtol=1e-4, atol=1e-5)
+    assert losses[4] < 0.7 * losses[0]
