@@ -16,6 +16,8 @@ from dtrn_tf.errors import RecordError
 from dtrn_tf.schema import Schema
 
 _BATCH = 1024
+# As few records are looked at one by one, which takes ten times as long as parsing them at once.
+_FEW = 32
 
 Records = list[tuple[int, bytes | BadRecord]]
 
@@ -42,11 +44,18 @@ class RecordCheck:
         """
         records = scan_records(path)
         while batch := list(islice(records, _BATCH)):
-            good = [record for _, record in batch if isinstance(record, bytes)]
-            yield from batch if self._fit(good) else self._explained(path, batch)
+            yield from self._checked(path, batch)
 
-    def _fit(self, records: list[bytes]) -> bool:
-        return self._error(records) is None
+    def _checked(self, path: str, batch: Records) -> Records:
+        if self._fit(batch):
+            return batch
+        if len(batch) > _FEW:
+            half = len(batch) // 2
+            return self._checked(path, batch[:half]) + self._checked(path, batch[half:])
+        return self._explained(path, batch)
+
+    def _fit(self, batch: Records) -> bool:
+        return self._error([record for _, record in batch if isinstance(record, bytes)]) is None
 
     def _error(self, records: list[bytes]) -> tf.errors.OpError | None:
         try:
@@ -59,7 +68,7 @@ class RecordCheck:
         checked: Records = [
             (number, check_record(record, self._schema, path, number)
              if isinstance(record, bytes) else record) for number, record in batch]
-        if self._fit([record for _, record in checked if isinstance(record, bytes)]):
+        if self._fit(checked):
             return checked
         # Whatever the rules above do not know, TensorFlow says about each record.
         return [(number, self._parsed(path, number, record)) for number, record in checked]

@@ -7,8 +7,8 @@ from dtrn_tf.data.record_check import RecordCheck
 SCHEMA = small_schema()
 
 
-def test_only_a_batch_that_fails_is_looked_at_record_by_record(tmp_path, monkeypatch):
-    """Of 2,050 records, in batches of 1,024, the second batch holds the two bad ones."""
+def test_only_the_neighbours_of_a_bad_record_are_looked_at_one_by_one(tmp_path, monkeypatch):
+    """The second batch of 1,024 holds the bad ones: halved until 32 records are left."""
     rows = [encode_example(small_row(n), SCHEMA) for n in (0, 1)] * 1025
     rows[1100] = rows[1101] = encode_example(small_row(0, is_click=3), SCHEMA)
     path = write_records(tmp_path / "x.tfrecord", rows)
@@ -22,7 +22,7 @@ def test_only_a_batch_that_fails_is_looked_at_record_by_record(tmp_path, monkeyp
         (1100, "bad_label"), (1101, "bad_label")]
     assert [record for _, record in found if isinstance(record, bytes)] == \
         rows[:1100] + rows[1102:]
-    assert looked == list(range(1024, 2048))
+    assert looked == list(range(1088, 1120))
 
 
 def test_what_only_tensorflow_knows_is_found_too(tmp_path, monkeypatch):
