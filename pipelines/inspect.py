@@ -36,7 +36,7 @@ _GROUP = flags.DEFINE_string(
     "group", None, "Feature that groups rows for GAUC, by default what looks like the user's id.")
 _MAX_VOCABULARY = flags.DEFINE_integer(
     "max_vocabulary", 100_000, "The most ids of a vocabulary file and of what is counted of a "
-    "feature; more are hashed. A feature with more takes about 25 MB.", lower_bound=1)
+    "feature; more are hashed. A feature with more takes about 20 MB.", lower_bound=1)
 
 
 def main(arguments: list[str]) -> None:

@@ -48,7 +48,7 @@ _MAX_RECORDS = flags.DEFINE_integer(
     "all.", lower_bound=0)
 _MAX_VALUES = flags.DEFINE_integer(
     "max_values", 100_000, "Different values of a feature that are counted exactly; of more, the "
-    "most frequent. A feature with more takes about 25 MB.", lower_bound=1)
+    "most frequent. A feature with more takes about 20 MB.", lower_bound=1)
 _MAX_OOV_SHARE = flags.DEFINE_float(
     "max_oov_share", Limits.out_of_vocabulary, "More unknown ids of a field are an error.",
     lower_bound=0.0)

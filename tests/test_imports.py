@@ -36,7 +36,10 @@ NO_TENSORFLOW = ("dtrn_tf/schema.py", "dtrn_tf/checks.py", "dtrn_tf/errors.py", 
                  "dtrn_tf/metrics.py", "dtrn_tf/data/vocabulary.py", "dtrn_tf/data/statistics.py",
                  "dtrn_tf/data/record_count.py", "dtrn_tf/data/record_file.py",
                  "dtrn_tf/data/preparation/history.py",
-                 "dtrn_tf/data/preparation/prepare_spec.py")
+                 "dtrn_tf/data/preparation/prepare_spec.py",
+                 "dtrn_tf/data/profiling/value_counts.py",
+                 "dtrn_tf/data/profiling/number_sketch.py", "dtrn_tf/data/profiling/distances.py",
+                 "dtrn_tf/data/profiling/finding.py", "dtrn_tf/data/profiling/svg.py")
 FILES = sorted(p.relative_to(ROOT) for top in ("dtrn_tf", "export", "pipelines", "benchmarks")
                for p in (ROOT / top).rglob("*.py"))
 

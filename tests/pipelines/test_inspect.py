@@ -5,12 +5,13 @@ import sys
 import numpy as np
 import pytest
 from helpers import small_row, small_schema, write_records
-from small_run import small_model
 
 from dtrn_tf.data.examples import encode_example
 from dtrn_tf.data.preprocessing import Preprocessing
 from dtrn_tf.data.reader import list_shards, read_records
 from dtrn_tf.data.statistics import load_statistics
+from dtrn_tf.layers import MMoE
+from dtrn_tf.models.dtrn import DTRN
 from dtrn_tf.optimizers import PairedOptimizer, make_optimizer, make_row_optimizer
 from dtrn_tf.schema import load_schema
 from dtrn_tf.training import TrainStep, make_strategy
@@ -55,7 +56,8 @@ def test_the_schema_that_it_writes_trains(tmp_path):
     os.symlink(data / "train", out / "train")
     records = read_records(list_shards(out, "train"), schema, Preprocessing(schema, out),
                            batch_size=16, repeat=True)
-    model = small_model(schema)
+    model = DTRN(schema, network=MMoE(num_tasks=3, num_experts=2, units=(4,)))
+    model.build(None)
     step = TrainStep(model, PairedOptimizer(
         make_row_optimizer("lazy_adam", 0.01, 0.0), make_optimizer("adam", 0.01),
         model.embedding_tables, model.dense_weights), schema, make_strategy("cpu"))

@@ -111,9 +111,10 @@ def _drifts(validation: Validation) -> str:
     shown = [drift for drift in validation.drifts if drift.value > 0][:25]
     chart = svg.bars(
         [f"{d.feature} {d.measure}" for d in shown], [[d.value / (d.limit or 1) for d in shown]],
-        [[f"{d.value / (d.limit or 1):.2f} of the limit" for d in shown]], width=640)
-    return chart + _table(["feature or task", "measure", "#distance", "#limit", "what"], [
+        [[f"{d.value / (d.limit or 1):.2f}" for d in shown]], width=640, label_width=240)
+    table = _table(["feature or task", "measure", "#distance", "#limit", "what"], [
         [d.feature, d.measure, f"{d.value:.4f}", f"{d.limit:.4g}", d.text] for d in shown])
+    return f"<p>Distances in units of their limits.</p>{chart}{table}"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -7,12 +7,13 @@ from html import escape
 
 # From the second series on, bars stand beside those of the first.
 _CLASSES = ("now", "before")
-_ROW, _LABEL, _VALUE = 16, 120, 52
+_ROW, _VALUE = 16, 52
+_CHARACTER = 7  # About as wide as one of a label, in pixels.
 
 
 def bars(
     labels: Sequence[str], series: Sequence[Sequence[float]], texts: Sequence[Sequence[str]],
-    width: int = 330,
+    width: int = 330, label_width: int = 120,
 ) -> str:
     """Horizontal bars, one row per label, of one or two series.
 
@@ -21,24 +22,25 @@ def bars(
         series: Values >= 0, as many as labels, of the present data and then of the baseline.
         texts: What stands beside each bar.
         width: Pixels.
+        label_width: How many of these are for the labels.
 
     >>> chart = bars(["a", "b"], [[0.5, 1.0]], [["50%", "100%"]])
     >>> chart.count("<rect"), "100%" in chart
     (2, True)
     """
     most = max((value for values in series for value in values), default=0.0) or 1.0
-    room, thickness = width - _LABEL - _VALUE, (_ROW - 4) / len(series)
+    room, thickness = width - label_width - _VALUE, (_ROW - 4) / len(series)
     parts = []
     for row, label in enumerate(labels):
         y = row * _ROW
-        parts.append(f'<text x="{_LABEL - 6}" y="{y + 11}" text-anchor="end">'
-                     f"{_short(label)}</text>")
+        parts.append(f'<text x="{label_width - 6}" y="{y + 11}" text-anchor="end">'
+                     f"{_short(label, label_width // _CHARACTER)}</text>")
         for i, values in enumerate(series):
             length = room * values[row] / most
-            parts.append(_rect(i, _LABEL, y + 2 + i * thickness, length, thickness,
+            parts.append(_rect(i, label_width, y + 2 + i * thickness, length, thickness,
                                f"{label}: {texts[i][row]}"))
         longest = room * max(values[row] for values in series) / most
-        parts.append(f'<text x="{_LABEL + longest + 4:.1f}" y="{y + 11}">'
+        parts.append(f'<text x="{label_width + longest + 4:.1f}" y="{y + 11}">'
                      f"{escape(texts[0][row])}</text>")
     return _svg(width, len(labels) * _ROW, parts)
 
@@ -85,5 +87,5 @@ def _svg(width: int, height: int, parts: Sequence[str]) -> str:
             + "".join(parts) + "</svg>")
 
 
-def _short(text: str, most: int = 17) -> str:
+def _short(text: str, most: int) -> str:
     return escape(text if len(text) <= most else text[:most - 1] + "…")

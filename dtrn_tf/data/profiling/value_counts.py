@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-# About 25 MB for a feature that has more values than this.
+# About 20 MB for a feature that has more values than this.
 MAX_VALUES = 100_000
 
 
