@@ -49,7 +49,7 @@ def test_the_spec_is_read():
     assert spec.needed_columns("items") == ("item", "brand")
 
 
-@pytest.mark.parametrize("name", ["kuairand", "synthetic"])
+@pytest.mark.parametrize("name", ["kuairand", "deskdrop", "taobao", "synthetic"])
 def test_our_specs_are_read(name):
     spec = load_prepare_spec(os.path.join(ROOT, "configs", name, "prepare.yaml"))
     assert spec.source == name
