@@ -44,8 +44,11 @@ def write_expected(
     for size in BATCH_SIZES:
         serialized = np.array(records[:size], object)
         raw = parse_examples(tf.constant(serialized), schema, labels=False)
-        outputs = predictions(model, preprocessing, raw, schema.tasks)
+        # Compared like with like: requests and their rows add up the same numbers in another order.
+        of_records, of_rows = (predictions(model, preprocessing, form, schema.tasks)
+                               for form in (raw, _rows(raw, schema)))
         for name, tasks in signature_tasks(schema).items():
+            outputs = of_records if name == EXAMPLES else of_rows
             inputs = {"examples": serialized} if name == EXAMPLES else dense_request(raw, schema)
             where = f"batch of {size}/{name}"
             tensors.update({f"{where}/inputs/{key}": value for key, value in inputs.items()})
@@ -61,11 +64,7 @@ def dense_request(raw: Mapping[str, Any], schema: Schema) -> dict[str, np.ndarra
     A merging server pads with whatever it has, so nothing may depend on it. Candidates of requests
     repeat the user side of theirs.
     """
-    if REQUEST_INDEX in raw:
-        candidates = {f.name for f in schema.features if f.level == "candidate"}
-        raw = {name: value if name in candidates else tf.gather(value, raw[REQUEST_INDEX])
-               for name, value in raw.items()}
-    request = {}
+    raw, request = _rows(raw, schema), dict[str, np.ndarray]()
     for name in dense_inputs(schema):
         if name in raw:
             is_list = isinstance(raw[name], tf.RaggedTensor)
@@ -98,6 +97,14 @@ def verify(saved_model: str, expected: str) -> float:
                         "Remedy: keep the model to TensorFlow operations whose state is in "
                         "variables and lookup tables.")
     return float(done.stdout.strip().splitlines()[-1])
+
+
+def _rows(raw: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
+    """Raw features as impressions have them: candidates repeat the user side of their request."""
+    candidates = {f.name for f in schema.features if f.level == "candidate"}
+    return {name: value if name in candidates or REQUEST_INDEX not in raw
+            else tf.gather(value, raw[REQUEST_INDEX])
+            for name, value in raw.items() if name != REQUEST_INDEX}
 
 
 def _padded(sequences: Any) -> np.ndarray:
