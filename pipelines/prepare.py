@@ -46,8 +46,8 @@ _OVERWRITE = flags.DEFINE_boolean("overwrite", False, "Replace --data_dir if it 
 _NUM_USERS = flags.DEFINE_integer("num_users", 0, "Users of the synthetic world; 0 for as many "
                                   "as the spec says.", lower_bound=0)
 _RUNNER = flags.DEFINE_enum("runner", "local", ["local", *BEAM_RUNNERS], "What runs it: this "
-                            "process, or Apache Beam (extra `beam`) here, on Dataflow, Flink or Spark. All "
-                            "write the same bytes.")
+                            "process, or Apache Beam (extra `beam`) here, on Dataflow, Flink or "
+                            "Spark. All write the same bytes.")
 _BEAM_OPTIONS = flags.DEFINE_string("beam_options", "", "Options of Beam's runner, such as "
                                     "\"--project=NAME --region=NAME\".")
 

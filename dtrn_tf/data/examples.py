@@ -66,7 +66,8 @@ def encode_example(row: Mapping[str, Any], schema: Schema) -> bytes:
         except (TypeError, ValueError) as error:
             raise DataError(f"feature {feature.name!r} of a row should be {_expected(feature)}. "
                             f"Received: {row[feature.name]!r:.100} ({error}).") from error
-        counts[feature.name] = _count(feature, len(values), "a row")
+        if feature.values != "one":
+            counts[feature.name] = _count(feature, len(values), "a row")
     if len(features) != len(row):
         raise DataError(f"a row should hold {_names(schema)} and nothing else. "
                         f"Received too: {sorted(set(row) - set(_names(schema)))}.")

@@ -149,7 +149,7 @@ class HoME(tf.keras.layers.Layer):
     @property
     def task_weights(self) -> list[Any]:
         """Weights of which every task has its own part."""
-        own = [self.task_experts, self.task_gates, self.task_self_gates]
+        own: list[Any] = [self.task_experts, self.task_gates, self.task_self_gates]
         return [weight for layer in own for weight in layer.trainable_weights]
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:

@@ -86,7 +86,7 @@ class PEPNet(tf.keras.layers.Layer):
     @property
     def task_weights(self) -> list[Any]:
         """Weights of which every task has its own part."""
-        own = [*self.gates, *self.hidden]
+        own: list[Any] = [*self.gates, *self.hidden]
         return [weight for layer in own for weight in layer.trainable_weights]
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:

@@ -9,7 +9,8 @@ from dtrn_tf.data.examples import (
     check_examples, encode_example, labels_and_weights, parse_examples,
 )
 from dtrn_tf.data.preprocessing import Preprocessing
-from dtrn_tf.data.reader import check_shards, list_shards, read_records
+from dtrn_tf.data.reader import list_shards, read_records
+from dtrn_tf.data.shards import check_shards
 from dtrn_tf.errors import DataError
 
 SCHEMA = log_schema()
@@ -93,7 +94,7 @@ def test_newest_first_is_cut_at_its_end(data_dir):
 
 def test_a_log_is_read_whole(data_dir):
     files = list_shards(data_dir, "train")
-    assert check_shards(files, SCHEMA) == 62
+    assert check_shards(files, SCHEMA).num_records == 62
     dataset = read_records(files, SCHEMA, Preprocessing(SCHEMA, data_dir), batch_size=16,
                            group=True)
     rows, clicks = 0, 0.0

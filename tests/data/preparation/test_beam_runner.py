@@ -74,7 +74,8 @@ def test_an_error_of_a_worker_is_ours(tmp_path):
 
 def test_errors_that_runners_wrap():
     from dtrn_tf.data.preparation.beam_runner import _as_user_error
-    wrapped = RuntimeError("Traceback ...\ndtrn_tf.errors.DataError: a.csv: is cut. Mend it.\n more")
+    wrapped = RuntimeError(
+        "Traceback ...\ndtrn_tf.errors.DataError: a.csv: is cut. Mend it.\n more")
     assert str(_as_user_error(wrapped)) == "a.csv: is cut. Mend it."
     assert "should run to its end. Received: OSError: no route" in str(
         _as_user_error(OSError("no route")))
