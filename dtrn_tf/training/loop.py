@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import glob
 import itertools
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -16,6 +14,7 @@ from tqdm import tqdm
 from dtrn_tf.balancing import TaskBalancer
 from dtrn_tf.errors import UserError
 from dtrn_tf.layers.variables import table_variable
+from dtrn_tf.training.checkpoints import Checkpoints
 from dtrn_tf.training.run_directory import RunDirectory
 from dtrn_tf.training.selection import Selection
 from dtrn_tf.training.step import TrainStep
@@ -59,17 +58,13 @@ class Trainer:
         self._checkpoint_every = checkpoint_every
         self._steps_per_call = steps_per_call
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self._checkpoint = tf.train.Checkpoint(
+        self._checkpoints = Checkpoints(run.file("checkpoints"), dict(
             model=model, optimizer=optimizer, balancer=step.balancer, step=self._step,
-            iterator=iterator, selection=selection, random_states=_random_states(model))
-        self._manager = tf.train.CheckpointManager(
-            self._checkpoint, run.file("checkpoints"), max_to_keep=2)
+            iterator=iterator, selection=selection, random_states=_random_states(model)))
 
     def restore(self) -> int:
         """Goes on from the last whole checkpoint, if there is one; returns the step."""
-        newest = _newest_checkpoint(self._manager.directory)
-        if newest:
-            self._checkpoint.restore(newest).assert_existing_objects_matched()
+        self._checkpoints.restore()
         return int(self._step)
 
     def train(self) -> dict[str, float]:
@@ -88,7 +83,7 @@ class Trainer:
                                        desc="training", mininterval=1.0) as progress:
             while int(self._step) < self._total_steps and not self._selection.should_stop:
                 self._advance(progress)
-        self._manager.save(checkpoint_number=int(self._step))
+        self._checkpoints.save(int(self._step))
         seconds = time.time() - start
         return {"steps": int(self._step), "best_step": self._selection.best_step,
                 "seconds": round(seconds, 1), "examples_per_second": round(self._rows / seconds)}
@@ -112,7 +107,7 @@ class Trainer:
         if until % self._eval_every == 0 or until == self._total_steps:
             self._evaluate_now(until, progress)
         elif until % self._checkpoint_every == 0:
-            self._manager.save(checkpoint_number=until)
+            self._checkpoints.save(until)
 
     def _report_losses(self, losses: np.ndarray, step: int) -> None:
         for task, loss in zip(self._model.schema.task_names, losses):
@@ -131,7 +126,7 @@ class Trainer:
         if better:
             self._run.save_best(self._model, {"step": step, "valid": results})
         # After the best model is safe: a run killed between the two evaluates once more.
-        self._manager.save(checkpoint_number=step)
+        self._checkpoints.save(step)
         aucs = "  ".join(f"{task} {metrics['auc']:.4f}" for task, metrics in results.items()
                          if "auc" in metrics)
         progress.write(f"step {step}: validation AUC {aucs}{'  (best)' if better else ''}")
@@ -151,14 +146,3 @@ def _random_states(model: Any) -> list[tf.Variable]:
     """Keras counts the state of dropout among the variables, but leaves it out of checkpoints."""
     weights = {id(weight) for weight in model.weights}
     return [table_variable(v) for v in model.variables if id(v) not in weights]
-
-
-def _newest_checkpoint(directory: str) -> str | None:
-    """The checkpoint of the highest step; its index is the last file that a save writes.
-
-    TensorFlow asks the file `checkpoint` instead, which is older if a save was killed at its end.
-    """
-    paths = glob.glob(os.path.join(directory, "ckpt-*.index"))
-    newest = max(paths, key=lambda path: int(path.rpartition("-")[2].removesuffix(".index")),
-                 default=None)
-    return newest and newest.removesuffix(".index")

@@ -89,7 +89,7 @@ def test_killed_and_started_again_ends_as_if_nothing_happened(study, data, tmp_p
     arguments = [*FLAGS, "--nowide", "--seed=3", f"--data_dir={data}", f"--run_dir={tmp_path}",
                  "--max_bad_records=3"]
     process = _start("train", *arguments)
-    while not (tmp_path / "checkpoints" / "ckpt-8.index").exists():
+    while not (tmp_path / "checkpoints" / "ckpt-8").exists():
         assert process.poll() is None, "training ended before it could be killed"
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)

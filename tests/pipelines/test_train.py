@@ -67,7 +67,7 @@ def test_killed_and_started_again_ends_as_if_nothing_happened(run_dir, small_dat
     path = tmp_path / "killed"
     process = subprocess.Popen(_command(small_data, path, "--steps_per_call=1"),
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while not (path / "checkpoints" / "ckpt-4.index").exists():
+    while not (path / "checkpoints" / "ckpt-4").exists():
         assert process.poll() is None, "training ended before it could be killed"
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
