@@ -85,17 +85,20 @@ class TrainStep:
     def _step(self, batch: Any) -> tuple[Tensor, Tensor]:
         features, labels, weights = batch
         # Every replica divides by the weight of the whole batch, so that sums are means.
-        totals = _sum_of_replicas(
-            tf.stack([tf.reduce_sum(weights[task.name]) for task in self._tasks]))
+        rows = tf.size(weights[self._tasks[0].name])
+        *totals, total_rows = tf.unstack(_sum_of_replicas(tf.stack(
+            [*(tf.reduce_sum(weights[task.name]) for task in self._tasks),
+             tf.cast(rows, tf.float32)])))
         with tf.GradientTape(persistent=self.balancer.needs_gradients) as tape:
             logits = self._model(features, training=True)
             losses = [
                 weighted_mean(LOSSES[task.kind](labels[task.name], logits[task.name]),
                               weights[task.name], total)
-                for task, total in zip(self._tasks, tf.unstack(totals))]
-            added = [loss / self._strategy.num_replicas_in_sync for loss in self._model.losses]
+                for task, total in zip(self._tasks, totals)]
+            # What layers add is a mean over the rows of this replica.
+            added = [loss * tf.cast(rows, tf.float32) / total_rows for loss in self._model.losses]
         self._optimizer.apply(self._gradients(tape, losses, added))
-        return tf.stack(losses), tf.size(weights[self._tasks[0].name], tf.int64)
+        return tf.stack(losses), tf.cast(rows, tf.int64)
 
     def _gradients(self, tape: tf.GradientTape, losses: list[Tensor],
                    added: list[Tensor]) -> list[Any]:
