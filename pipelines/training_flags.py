@@ -16,12 +16,11 @@ from dtrn_tf.data.shards import Shards
 from dtrn_tf.data.statistics import load_statistics
 from dtrn_tf.errors import UserError
 from dtrn_tf.evaluation import Results, compile_forward, evaluate, predict
-from dtrn_tf.optimizers import (OPTIMIZER_NAMES, ROW_OPTIMIZER_NAMES, PairedOptimizer,
-                                make_optimizer, make_row_optimizer)
 from dtrn_tf.schema import Schema
 from dtrn_tf.training import RunDirectory, Selection, Trainer, TrainStep, make_strategy
 from dtrn_tf.training.strategy import STRATEGY_NAMES
 from pipelines.model_flags import build_model
+from pipelines.optimizer_flags import build_optimizer
 
 _STRATEGY = flags.DEFINE_enum(
     "strategy", "auto", STRATEGY_NAMES,
@@ -34,20 +33,6 @@ _BATCH_SIZE = flags.DEFINE_integer(
     "candidates.", lower_bound=1)
 _SHUFFLE_BUFFER = flags.DEFINE_integer(
     "shuffle_buffer", 100_000, "Records held to shuffle; 0 reads in order.", lower_bound=0)
-_EMBEDDING_OPTIMIZER = flags.DEFINE_enum(
-    "embedding_optimizer", "lazy_adam", ROW_OPTIMIZER_NAMES,
-    "Optimiser of the embedding tables; it updates only the rows that a batch looks up. "
-    "`lazy_adam` keeps 8 bytes times the width for every row, `rowwise_adagrad` 4 bytes.")
-_EMBEDDING_LEARNING_RATE = flags.DEFINE_float(
-    "embedding_learning_rate", 6e-3, "Learning rate of the embedding tables.", lower_bound=0.0)
-_EMBEDDING_WEIGHT_DECAY = flags.DEFINE_float(
-    "embedding_weight_decay", 0.0,
-    "Share of a row that decays with an update, times the learning rate (as in AdamW); rows that "
-    "a batch does not look up do not decay.", lower_bound=0.0)
-_DENSE_OPTIMIZER = flags.DEFINE_enum(
-    "dense_optimizer", "adam", OPTIMIZER_NAMES, "Optimiser of all other weights.")
-_DENSE_LEARNING_RATE = flags.DEFINE_float(
-    "dense_learning_rate", 2e-3, "Learning rate of all other weights.", lower_bound=0.0)
 _LOSS_WEIGHTING = flags.DEFINE_enum(
     "loss_weighting", "fixed", LOSS_WEIGHTINGS,
     "What multiplies the loss weights of the schema: nothing, or learned weights.")
@@ -100,15 +85,15 @@ def build_trainer(schema: Schema, shards: dict[str, Shards], run: RunDirectory) 
                          shuffle_buffer=_SHUFFLE_BUFFER.value, seed=_SEED.value, repeat=True,
                          runs=shards["train"].runs)
     steps_per_epoch = shards["train"].num_records / _BATCH_SIZE.value
-    with strategy.scope():
-        model = build_model(schema, load_statistics(run.file("statistics.json")).base_rates)
-        model.build(None)
-        optimizer = _make_optimizer(model)
-        balancer = _make_balancer(schema, max(1, round(steps_per_epoch)))
     total_steps = round(_EPOCHS.value * steps_per_epoch)
     if total_steps == 0:
         raise UserError(f"--epochs should make at least one step of --batch_size="
                         f"{_BATCH_SIZE.value} records. Received: --epochs={_EPOCHS.value}.")
+    with strategy.scope():
+        model = build_model(schema, load_statistics(run.file("statistics.json")).base_rates)
+        model.build(None)
+        optimizer = build_optimizer(model, total_steps)
+        balancer = _make_balancer(schema, max(1, round(steps_per_epoch)))
     return Trainer(
         model=model, step=TrainStep(model, optimizer, schema, strategy, balancer),
         optimizer=optimizer, iterator=iter(train),
@@ -134,14 +119,6 @@ def _per_replica(batch_size: int, strategy: Any) -> int:
         raise UserError(f"--batch_size should be a multiple of the {replicas} devices. "
                         f"Received: {batch_size}.")
     return batch_size // replicas
-
-
-def _make_optimizer(model: Any) -> PairedOptimizer:
-    return PairedOptimizer(
-        make_row_optimizer(_EMBEDDING_OPTIMIZER.value, _EMBEDDING_LEARNING_RATE.value,
-                           _EMBEDDING_WEIGHT_DECAY.value),
-        make_optimizer(_DENSE_OPTIMIZER.value, _DENSE_LEARNING_RATE.value),
-        model.embedding_tables, model.dense_weights)
 
 
 def _make_balancer(schema: Schema, steps_per_epoch: int) -> TaskBalancer:

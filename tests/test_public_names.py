@@ -15,7 +15,8 @@ NAMES = {
     dtrn_tf.models: ["DTRN"],
     dtrn_tf.optimizers: [
         "LazyAdam", "OPTIMIZER_NAMES", "PairedOptimizer", "ROW_OPTIMIZER_NAMES", "RowOptimizer",
-        "RowwiseAdagrad", "make_optimizer", "make_row_optimizer"],
+        "RowwiseAdagrad", "SCHEDULE_NAMES", "Schedule", "make_optimizer", "make_row_optimizer",
+        "make_schedule"],
     dtrn_tf.training: [
         "RunDirectory", "Selection", "TrainStep", "Trainer", "load_run", "make_strategy",
         "report_bad_records"],

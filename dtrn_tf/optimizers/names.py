@@ -9,6 +9,7 @@ import tensorflow as tf
 from dtrn_tf.optimizers.lazy_adam import LazyAdam
 from dtrn_tf.optimizers.row_optimizer import RowOptimizer
 from dtrn_tf.optimizers.rowwise_adagrad import RowwiseAdagrad
+from dtrn_tf.optimizers.schedules import Schedule
 
 keras = tf.keras
 
@@ -18,12 +19,12 @@ OPTIMIZER_NAMES = tuple(_KERAS)
 ROW_OPTIMIZER_NAMES = tuple(_RULES)
 
 
-def make_optimizer(name: str, learning_rate: float) -> Any:
+def make_optimizer(name: str, learning_rate: float | Schedule) -> Any:
     """A Keras optimiser of dense weights by name.
 
     Args:
         name: One of `OPTIMIZER_NAMES`.
-        learning_rate: Its learning rate.
+        learning_rate: Its learning rate, or what `make_schedule` gives.
 
     Raises:
         ValueError: Unknown name.
@@ -35,12 +36,13 @@ def make_optimizer(name: str, learning_rate: float) -> Any:
     return _KERAS[name](learning_rate=learning_rate)
 
 
-def make_row_optimizer(name: str, learning_rate: float, weight_decay: float = 0.0) -> RowOptimizer:
+def make_row_optimizer(name: str, learning_rate: float | Schedule,
+                       weight_decay: float = 0.0) -> RowOptimizer:
     """An optimiser of embedding tables by name.
 
     Args:
         name: One of `ROW_OPTIMIZER_NAMES`.
-        learning_rate: Its learning rate.
+        learning_rate: Its learning rate, or what `make_schedule` gives.
         weight_decay: Of the rows that a batch looks up.
 
     Raises:

@@ -19,7 +19,8 @@ class PairedOptimizer(tf.Module):
 
     Args:
         embedding: Optimiser of the embedding tables.
-        dense: Keras optimiser of everything else.
+        dense: Keras optimiser of everything else; its schedule may be `counted_by`
+            `embedding.steps`.
         tables: The embedding tables.
         weights: All other trainable variables.
 
@@ -57,7 +58,9 @@ class PairedOptimizer(tf.Module):
                 costs nothing for a table and is zero for a dense weight.
         """
         count = len(self._tables)
-        self.embedding.apply(gradients[:count])
         dense = [tf.zeros(weight.shape) if gradient is None else tf.convert_to_tensor(gradient)
                  for weight, gradient in zip(self._weights, gradients[count:])]
-        self.dense.apply_gradients(list(zip(dense, self._weights)))
+        if dense:
+            self.dense.apply_gradients(list(zip(dense, self._weights)))
+        # Last, because it counts the step that the schedules of both may go by.
+        self.embedding.apply(gradients[:count])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -29,7 +29,7 @@ class RowOptimizer(tf.Module):
 
     Args:
         rule: How a row follows from its gradient, `LazyAdam` or `RowwiseAdagrad`.
-        learning_rate: Learning rate of all tables.
+        learning_rate: Learning rate of all tables, or a function of the number of steps done.
         weight_decay: Decoupled (as in AdamW), and only of the rows that are updated anyway.
 
     Example:
@@ -43,14 +43,17 @@ class RowOptimizer(tf.Module):
         [0.0, 0.0, 0.5, 1.0]
     """
 
-    def __init__(self, rule: Any, learning_rate: float, weight_decay: float = 0.0) -> None:
+    def __init__(self, rule: Any, learning_rate: float | Callable[[Tensor], Tensor],
+                 weight_decay: float = 0.0) -> None:
         super().__init__()
         self._rule = rule
         self._learning_rate = learning_rate
         self._weight_decay = weight_decay
         self._tables: tuple[Any, ...] = ()
-        self._slots: tuple[tf.Variable, ...] = ()
-        self._steps = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.slots: tuple[tf.Variable, ...] = ()
+        # Updates since this optimiser was made, and those before, which warm slots remember.
+        self.steps = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.steps_before = tf.Variable(0, dtype=tf.int64, trainable=False)
 
     def build(self, tables: Sequence[Any]) -> None:
         """Makes the slots, all zero; under a strategy, in its scope.
@@ -59,7 +62,7 @@ class RowOptimizer(tf.Module):
             tables: Keras weights or `tf.Variable`s. [rows, D]
         """
         self._tables = tuple(tables)
-        self._slots = tuple(
+        self.slots = tuple(
             tf.Variable(tf.zeros((table.shape[0], self._rule.slot_width(table.shape[1]))),
                         trainable=False) for table in tables)
 
@@ -74,22 +77,24 @@ class RowOptimizer(tf.Module):
 
     def _update(self, strategy: Any, gradients: Sequence[Any]) -> None:
         """Sums once for all replicas, so that their rows stay equal bit for bit."""
+        rate = self._learning_rate
+        rate = rate(self.steps) if callable(rate) else rate
         # In double precision: 1 - 0.999^t of a float is 6e-5 off at the start.
-        step = tf.cast(self._steps.assign_add(1), tf.float64)
-        scale = tf.cast(self._learning_rate * self._rule.scale(step), tf.float32)
-        for table, slot, gradient in zip(self._tables, self._slots, gradients):
+        step = tf.cast(self.steps.assign_add(1) + self.steps_before, tf.float64)
+        scale = tf.cast(tf.cast(rate, tf.float64) * self._rule.scale(step), tf.float32)
+        for table, slot, gradient in zip(self._tables, self.slots, gradients):
             if gradient is not None:
                 ids, sums = _sum_equal_ids(strategy.experimental_local_results(gradient))
                 strategy.extended.update(table_variable(table), self._update_rows,
-                                         args=(slot, ids, sums, scale))
+                                         args=(slot, ids, sums, scale, rate))
 
     def _update_rows(self, table: tf.Variable, slot: tf.Variable, ids: Tensor,
-                     gradient: Tensor, scale: Tensor) -> None:
+                     gradient: Tensor, scale: Tensor, rate: float | Tensor) -> None:
         rows = _read(table, ids)  # [N, D]
         step, new_slot = self._rule(gradient, _read(slot, ids))
         new_rows = rows - scale * step
         if self._weight_decay:
-            new_rows -= self._learning_rate * self._weight_decay * rows
+            new_rows -= rate * self._weight_decay * rows
         _write(slot, ids, new_slot)
         _write(table, ids, new_rows)
 
