@@ -8,14 +8,16 @@ from dataclasses import dataclass
 
 from dtrn_tf.schema import Schema
 from dtrn_tf.training.run_directory import load_run
+from export.gate import Gate
 from export.model_card import model_card
 from export.real_records import real_records
 from export.sample_records import sample_records
 from export.saved_model import write_saved_model
 from export.signatures import build_signatures
+from export.staging import staging_directory
 from export.verification import BATCH_SIZES, TOLERANCE, verify, write_expected
 from export.versions import (check_version_is_free, model_directory, publish,
-                             staging_directory)
+                             remove_old_versions)
 
 # What a run directory says about its model; `evaluation` holds metrics per split.
 _RUN_FILES = ("schema.yaml", "flags.txt", "versions.json", "statistics.json", "metrics.json",
@@ -32,16 +34,21 @@ class Exported:
         path: EXPORT_DIR/MODEL_NAME/VERSION.
         signatures: Names of its signatures.
         difference: Largest difference of an output to the Keras model.
+        measured: What the gate measured, a text for people; empty without a gate.
+        removed: Paths of older versions that were removed.
     """
 
     path: str
     signatures: tuple[str, ...]
     difference: float
+    measured: str = ""
+    removed: tuple[str, ...] = ()
 
 
 def export_run(
     run_dir: str, export_dir: str, model_name: str, *,
     version: int | None = None, data_dir: str | None = None, max_bad_records: int = 0,
+    gate: Gate = Gate(), keep_versions: int | None = None,
 ) -> Exported:
     """Writes the best model of a run as the next version of a model, verified or not at all.
 
@@ -51,13 +58,17 @@ def export_run(
         model_name: Sub-directory of the model's versions.
         version: The version's number; by default the next free one.
         data_dir: Take test records from here for the verification, besides made-up ones.
-        max_bad_records: The most bad records to pass over among the first test records.
+        max_bad_records: The most bad records to pass over among the first test records, and
+            among those of the gate.
+        gate: What the model must reach on records of `data_dir`.
+        keep_versions: Remove all but so many of the highest versions; None: keep all.
 
     Raises:
-        UserError: The run, records, name or version do not do, or the verification failed; no
-            version is written.
+        UserError: The run, records, name or version do not do, the verification failed, or the
+            model may not pass the gate; no version is written.
     """
     model, preprocessing, schema = load_run(run_dir)
+    measured_on = gate.records(schema, data_dir, max_bad_records)
     signatures = build_signatures(model, preprocessing, schema)
     records = verification_records(schema, run_dir, data_dir, max_bad_records)
     directory = model_directory(export_dir, model_name)
@@ -68,10 +79,16 @@ def export_run(
         write_saved_model(saved_model, signatures, preprocessing)
         write_expected(expected, model, preprocessing, schema, records)
         difference = verify(saved_model, expected)
+        measured = "" if measured_on is None else gate.pass_or_fail(
+            saved_model, directory, schema, measured_on)
         card = model_card(schema, model_name, difference, TOLERANCE, BATCH_SIZES)
+        if measured:
+            card += f"\n## Gate\n\n```\n{measured}\n```\n"
         _write_extra_assets(saved_model, run_dir, card)
         path = publish(saved_model, directory, version)
-    return Exported(path=path, signatures=tuple(signatures), difference=difference)
+    removed = () if keep_versions is None else remove_old_versions(directory, keep_versions, path)
+    return Exported(path=path, signatures=tuple(signatures), difference=difference,
+                    measured=measured, removed=tuple(removed))
 
 
 def verification_records(schema: Schema, run_dir: str, data_dir: str | None,

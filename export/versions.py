@@ -6,11 +6,9 @@ import contextlib
 import errno
 import os
 import re
-import shutil
-import tempfile
-from collections.abc import Iterator
 
 from dtrn_tf.errors import UserError
+from export.staging import staging_directory
 
 # What rename(2) says of a directory that is there and not empty.
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
@@ -32,27 +30,6 @@ def model_directory(export_dir: str, model_name: str) -> str:
         raise UserError(f"--export_dir should be a directory that can be written. "
                         f"Received: {directory}: {error.strerror}.") from error
     return directory
-
-
-@contextlib.contextmanager
-def staging_directory(directory: str) -> Iterator[str]:
-    """A directory beside the versions, to write a version in and rename it from.
-
-    Its name is not a number, so that a server does not look into it. It is removed at the end; if
-    the process is killed it stays, and may be deleted at any time.
-
-    Raises:
-        UserError: The directory cannot be written.
-    """
-    try:
-        path = tempfile.mkdtemp(prefix=".incomplete-", dir=directory)
-    except OSError as error:
-        raise UserError(f"--export_dir should be a directory that can be written. "
-                        f"Received: {directory}: {error.strerror}.") from error
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
 
 
 def check_version_is_free(directory: str, version: int | None) -> None:
@@ -81,6 +58,7 @@ def publish(source: str, directory: str, version: int | None = None) -> str:
     Raises:
         UserError: The chosen number is taken.
     """
+    _flush(source)
     while True:
         check_version_is_free(directory, version)
         number = next_version(directory) if version is None else version
@@ -94,6 +72,44 @@ def publish(source: str, directory: str, version: int | None = None) -> str:
                 raise
 
 
+def remove_old_versions(directory: str, keep: int, published: str) -> list[str]:
+    """Removes all but the highest versions; none is seen in part, as each is renamed first.
+
+    Args:
+        directory: Where the versions lie.
+        keep: How many stay, at least 1.
+        published: A version that stays, whatever its number.
+
+    Returns:
+        The paths of the removed versions, the oldest first.
+    """
+    removed = []
+    for number in version_numbers(directory)[:-keep]:
+        path = os.path.join(directory, str(number))
+        if path != published:
+            with staging_directory(directory) as trash:
+                # Another exporter that removes old versions may be faster.
+                with contextlib.suppress(FileNotFoundError):
+                    os.rename(path, os.path.join(trash, str(number)))
+                    removed.append(path)
+    return removed
+
+
+def version_numbers(directory: str) -> list[int]:
+    """The numbers of the versions, rising."""
+    # As servers have it: other spellings of a number, such as 007, are no versions of ours.
+    return sorted(int(name) for name in os.listdir(directory)
+                  if name.isdecimal() and name == str(int(name)))
+
+
 def next_version(directory: str) -> int:
     """One above the highest number among the names in the directory, or 1."""
     return 1 + max((int(name) for name in os.listdir(directory) if name.isdecimal()), default=0)
+
+
+def _flush(directory: str) -> None:
+    """Has the system write the files, which it may do long after a rename."""
+    for parent, _, names in os.walk(directory):
+        for name in names:
+            with open(os.path.join(parent, name), "rb") as file:
+                os.fsync(file.fileno())

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from helpers import small_row, small_schema, write_records
+from scores import Scores
 
 from dtrn_tf.data.examples import encode_example
 from dtrn_tf.errors import UserError
@@ -56,7 +57,27 @@ def test_a_model_that_fails_the_verification_leaves_nothing(run_dir, run, tmp_pa
     monkeypatch.setattr(exporter, "load_run", lambda path: (random_model, run[1], run[2]))
     with pytest.raises(UserError, match="should give the outputs of the Keras model in a process"):
         exporter.export_run(run_dir, str(tmp_path), "dtrn")
-    assert not os.listdir(tmp_path / "dtrn")
+    assert os.listdir(tmp_path / "dtrn") == [".lock"]
+
+
+def test_a_model_that_may_not_pass_the_gate_leaves_nothing(
+        run_dir, tmp_path, monkeypatch):
+    scores = Scores(small_schema().task_names, 1.0)
+    monkeypatch.setattr(exporter, "load_run", lambda _: (None, scores, small_schema()))
+    monkeypatch.setattr(exporter, "build_signatures", lambda *_: {
+        "examples": scores.examples.get_concrete_function()})
+    monkeypatch.setattr(exporter, "write_expected", lambda *_: None)
+    monkeypatch.setattr(exporter, "verify", lambda *_: 0.0)
+    with pytest.raises(UserError, match="should pass the gate. click: AUC should be at least 1"):
+        exporter.export_run(run_dir, str(tmp_path), "dtrn", data_dir=run_dir,
+                            gate=exporter.Gate(min_auc={"click": 1.0, "order": 0.0}))
+    assert os.listdir(tmp_path / "dtrn") == [".lock"]
+
+    for version in (1, 2, 3):
+        os.makedirs(tmp_path / "dtrn" / str(version))
+    exported = exporter.export_run(run_dir, str(tmp_path), "dtrn", keep_versions=2)
+    assert exported.removed == (f"{tmp_path}/dtrn/1", f"{tmp_path}/dtrn/2")
+    assert sorted(os.listdir(tmp_path / "dtrn")) == [".lock", "3", "4"]
 
 
 @pytest.mark.slow
@@ -73,13 +94,15 @@ def test_a_killed_export_shows_nothing_and_the_next_one_is_version_1(run_dir, ru
     assert finish(killed)[0] == -signal.SIGKILL
     assert not [path for path in directory.iterdir() if path.name.isdecimal()]
 
-    code, out, err = finish(start(*flags))
+    code, out, err = finish(start(*flags, "--min_auc=click=0.01", "--max_auc_drop=0.5"))
     assert code == 0, err
     assert out.splitlines()[:2] == [
         f"Exported {directory}/1",
         "Signatures: click, order, long_view, rating, serving_default, examples"]
     assert "Verified at batch sizes 1, 2, 1000: largest difference" in out
-    assert sorted(p.name for p in directory.iterdir() if not p.name.startswith(".")) == ["1"]
+    assert "AUC on 23 test records:\ntask       new AUC  present AUC  difference\nclick" in out
+    assert sorted(os.listdir(directory)) == [".lock", "1"]
+    assert "## Gate" in (directory / "1" / "assets.extra" / "README.md").read_text()
     assert {"README.md", "schema.yaml", "statistics.json"} <= set(
         os.listdir(directory / "1" / "assets.extra"))
     records = [encode_example(small_row(number), small_schema()) for number in range(5)]

@@ -1,10 +1,16 @@
 import os
+import pathlib
+import subprocess
+import sys
 import threading
 
 import pytest
 
 from dtrn_tf.errors import UserError
 from export import versions
+from export.staging import staging_directory
+
+WRITERS = pathlib.Path(__file__).with_name("version_writers.py")
 
 
 def make_version(directory, text="whole"):
@@ -33,7 +39,7 @@ def test_export_dir_that_is_a_file(tmp_path):
     with pytest.raises(UserError, match=r"--export_dir should be a directory .* Not a directory"):
         versions.model_directory(str(tmp_path / "file"), "dtrn")
     with pytest.raises(UserError, match=r"--export_dir should be a directory .* Not a directory"):
-        with versions.staging_directory(str(tmp_path / "file")):
+        with staging_directory(str(tmp_path / "file")):
             pass
 
 
@@ -99,14 +105,69 @@ def test_of_two_that_race_for_one_version_one_gets_it(tmp_path, monkeypatch):
     assert (tmp_path / "1" / "saved_model.pb").read_text() == "theirs"
 
 
+def test_old_versions_are_removed_but_not_the_published_one(tmp_path):
+    for number in (1, 2, 9, 10, 11):
+        make_version(tmp_path / str(number))
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "003").mkdir()
+    published = str(tmp_path / "1")
+    removed = versions.remove_old_versions(str(tmp_path), 2, published)
+    assert removed == [str(tmp_path / "2"), str(tmp_path / "9")]
+    assert sorted(os.listdir(tmp_path)) == [".lock", "003", "1", "10", "11", "notes"]
+    assert versions.remove_old_versions(str(tmp_path), 9, published) == []
+
+
+def test_a_version_is_renamed_before_it_is_removed(tmp_path, monkeypatch):
+    """So a server never sees a part of it."""
+    for number in (1, 2):
+        make_version(tmp_path / str(number))
+    seen = []
+    monkeypatch.setattr("shutil.rmtree", lambda path, **_: seen.append(
+        (os.listdir(path), sorted(n for n in os.listdir(tmp_path) if n.isdecimal()))))
+    versions.remove_old_versions(str(tmp_path), 1, str(tmp_path / "2"))
+    assert [(sorted(staged), visible) for staged, visible in seen] == [(["1", "lock"], ["2"])]
+
+
+def test_a_version_that_another_exporter_removed_is_no_error(tmp_path, monkeypatch):
+    make_version(tmp_path / "2")
+    monkeypatch.setattr(versions, "version_numbers", lambda _: [1, 2])
+    assert versions.remove_old_versions(str(tmp_path), 1, str(tmp_path / "2")) == []
+
+
 def test_staging_directory_is_hidden_from_servers_and_removed(tmp_path):
-    with versions.staging_directory(str(tmp_path)) as staging:
+    with staging_directory(str(tmp_path)) as staging:
         assert os.path.dirname(staging) == str(tmp_path)
         assert not os.path.basename(staging).isdecimal()
         make_version(os.path.join(staging, "saved_model"))
-    assert not os.listdir(tmp_path)
+    assert os.listdir(tmp_path) == [".lock"]
     with pytest.raises(KeyboardInterrupt):
-        with versions.staging_directory(str(tmp_path)) as staging:
+        with staging_directory(str(tmp_path)) as staging:
             make_version(os.path.join(staging, "saved_model"))
             raise KeyboardInterrupt
-    assert not os.listdir(tmp_path)
+    assert os.listdir(tmp_path) == [".lock"]
+
+
+def test_staging_directories_of_the_living_stay(tmp_path):
+    make_version(tmp_path / ".incomplete-dead")
+    with staging_directory(str(tmp_path)) as first:
+        assert not (tmp_path / ".incomplete-dead").exists()
+        make_version(os.path.join(first, "saved_model"))
+        with staging_directory(str(tmp_path)):
+            assert os.path.exists(os.path.join(first, "saved_model", "saved_model.pb"))
+
+
+def run_writers(*arguments):
+    done = subprocess.run([sys.executable, WRITERS, *map(str, arguments)], text=True,
+                          capture_output=True, timeout=120,
+                          env={**os.environ, "PYTHONPATH": str(WRITERS.parents[2])})
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)
+
+
+def test_processes_that_race_never_mix_their_files(tmp_path):
+    run_writers("race", tmp_path, 6, 15, 5)
+    assert sorted(os.listdir(tmp_path)) == sorted([".lock", "86", "87", "88", "89", "90"])
+
+
+def test_a_process_killed_at_any_moment_shows_nothing_half_and_leaves_nothing(tmp_path):
+    assert run_writers("kill", tmp_path, 2) > 25
