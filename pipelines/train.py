@@ -10,6 +10,8 @@ The same command goes on where a run was stopped.
 from __future__ import annotations
 
 import os
+import sys
+from typing import Any
 
 from absl import flags
 
@@ -23,7 +25,10 @@ from dtrn_tf.data.shards import Shards, check_shards
 from dtrn_tf.evaluation import metrics_table
 from dtrn_tf.schema import Schema, load_schema
 from dtrn_tf.training import RunDirectory, report_bad_records
-from pipelines.training_flags import build_trainer
+from dtrn_tf.training.bad_record_report import Counts
+from dtrn_tf.training.cluster import Cluster
+from dtrn_tf.training.interruption import EXIT_CODE, Interrupted, StopRequest
+from pipelines.training_flags import build_strategy, build_trainer
 
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Directory with schema.yaml and the train and valid shards.", required=True)
@@ -36,32 +41,56 @@ _MAX_BAD_RECORDS = flags.DEFINE_integer(
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Delete the run in --run_dir and begin anew.")
 
 
-def main() -> None:
+def main() -> int:
+    stop = StopRequest()
+    strategy = build_strategy()
+    cluster = Cluster(strategy)
     schema = load_schema(os.path.join(_DATA_DIR.value, "schema.yaml"))
     limit = BadRecordLimit(_MAX_BAD_RECORDS.value)
     shards = {split: check_shards(list_shards(_DATA_DIR.value, split), schema, limit)
               for split in ("train", "valid")}
     run = RunDirectory(_RUN_DIR.value)
-    if _OVERWRITE.value:
-        run.remove()
-    # A run that was moved is still the same run.
-    run.start(_DATA_DIR.value, program.resolved_flags(without=("overwrite", "run_dir")))
-    if run.is_finished:
-        print(f"{run.path} is finished; --overwrite begins anew")
-    else:
-        bad = {split: s.bad_records for split, s in shards.items()}
-        skipped = report_bad_records(bad, run) if limit.allows_any else {}
-        run.finish({**_train(schema, shards, run), "bad_records": skipped})
-    _report(run)
-
-
-def _train(schema: Schema, shards: dict[str, Shards], run: RunDirectory) -> dict[str, float]:
     try:
-        trainer = build_trainer(schema, shards, run)
+        skipped = _open(run, shards, cluster)
+        if run.is_finished:
+            print(f"{run.path} is finished; --overwrite begins anew")
+        else:
+            summary = _train(schema, shards, run, strategy, stop)
+            if cluster.is_chief:
+                run.finish({**summary, "bad_records": skipped})
+    except Interrupted as interruption:
+        print(f"{run.path}: {interruption}; the same command goes on", file=sys.stderr)
+        return EXIT_CODE
+    if cluster.is_chief:
+        _report(run)
+    return 0
+
+
+def _open(run: RunDirectory, shards: dict[str, Shards], cluster: Cluster) -> Counts:
+    """Makes the run directory or checks that it is this run's; the other processes wait."""
+    skipped: Counts = {}
+    if cluster.is_chief:
+        if _OVERWRITE.value:
+            run.remove()
+        # A run that was moved is still the same run.
+        run.start(_DATA_DIR.value, program.resolved_flags(without=("overwrite", "run_dir")))
+        if _MAX_BAD_RECORDS.value and not run.is_finished:
+            skipped = report_bad_records({split: s.bad_records for split, s in shards.items()}, run)
+    cluster.wait()
+    return skipped
+
+
+def _train(schema: Schema, shards: dict[str, Shards], run: RunDirectory, strategy: Any,
+           stop: StopRequest) -> dict[str, float]:
+    try:
+        trainer = build_trainer(schema, shards, run, strategy, stop)
         step = trainer.restore()
         print(f"{'resuming' if step else 'starting'} {run.path} at step {step}")
         return trainer.train()
     except tf.errors.OpError as error:
+        if Cluster(strategy).has_lost_a_process(error):
+            raise Interrupted(
+                "another process of the cluster is gone; once all have ended") from error
         raise explain(error, [file for s in shards.values() for file in s.files], schema,
                       known=[record for s in shards.values() for record in s.bad_records]
                       ) from error

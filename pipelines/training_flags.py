@@ -12,19 +12,22 @@ from dtrn_tf.balancing import (GRADIENT_METHODS, LOSS_WEIGHTINGS, GradientMethod
                                make_loss_weighting)
 from dtrn_tf.data.preprocessing import Preprocessing
 from dtrn_tf.data.reader import read_records
+from dtrn_tf.data.share import share_of_worker
 from dtrn_tf.data.shards import Shards
 from dtrn_tf.data.statistics import load_statistics
 from dtrn_tf.errors import UserError
 from dtrn_tf.evaluation import Results, compile_forward, evaluate, predict
 from dtrn_tf.schema import Schema
 from dtrn_tf.training import RunDirectory, Selection, Trainer, TrainStep, make_strategy
+from dtrn_tf.training.cluster import Cluster
 from dtrn_tf.training.strategy import STRATEGY_NAMES
 from pipelines.model_flags import build_model
 from pipelines.optimizer_flags import build_optimizer
 
 _STRATEGY = flags.DEFINE_enum(
     "strategy", "auto", STRATEGY_NAMES,
-    "`cpu`: one CPU; `mirrored`: all GPUs; `auto`: what this machine has.")
+    "`cpu`, `gpu`: one device; `mirrored`: all GPUs; `multiworker`: all processes of the cluster "
+    "in TF_CONFIG; `auto`: that cluster if there is one, else what this machine has.")
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of weights, shuffling and dropout.")
 _EPOCHS = flags.DEFINE_float("epochs", 1.0, "Passes over the training records.", lower_bound=0.0)
 _BATCH_SIZE = flags.DEFINE_integer(
@@ -69,21 +72,30 @@ _PATIENCE = flags.DEFINE_integer(
     lower_bound=0)
 
 
-def build_trainer(schema: Schema, shards: dict[str, Shards], run: RunDirectory) -> Trainer:
+def build_strategy() -> Any:
+    """The strategy of the flags; before TensorFlow computes anything, as a cluster needs it."""
+    return make_strategy(_STRATEGY.value)
+
+
+def build_trainer(schema: Schema, shards: dict[str, Shards], run: RunDirectory, strategy: Any,
+                  stop_requested: Callable[[], bool] = lambda: False) -> Trainer:
     """Everything that the flags describe, ready to train; reads flags, so only programs call it.
 
     Args:
         schema: What the records hold.
         shards: The splits `train` and `valid`.
         run: Holds vocabularies and statistics, and takes all that training writes.
+        strategy: Where to train.
+        stop_requested: Whether to save and end.
     """
     tf.keras.utils.set_random_seed(_SEED.value)
-    strategy = make_strategy(_STRATEGY.value)
+    cluster = Cluster(strategy)
     batch_size = _per_replica(_BATCH_SIZE.value, strategy)
     preprocessing = Preprocessing(schema, run.path)
-    train = read_records(shards["train"].files, schema, preprocessing, batch_size=batch_size,
+    own = share_of_worker(shards["train"], cluster.index, cluster.size)
+    train = read_records(own.files, schema, preprocessing, batch_size=batch_size,
                          shuffle_buffer=_SHUFFLE_BUFFER.value, seed=_SEED.value, repeat=True,
-                         runs=shards["train"].runs)
+                         runs=own.runs)
     steps_per_epoch = shards["train"].num_records / _BATCH_SIZE.value
     total_steps = round(_EPOCHS.value * steps_per_epoch)
     if total_steps == 0:
@@ -100,7 +112,8 @@ def build_trainer(schema: Schema, shards: dict[str, Shards], run: RunDirectory) 
         evaluate=_validation(model, schema, shards["valid"], preprocessing),
         selection=Selection(_SELECTION_METRIC.value, _PATIENCE.value), run=run,
         total_steps=total_steps, eval_every=_EVAL_EVERY.value or max(1, round(steps_per_epoch)),
-        checkpoint_every=_CHECKPOINT_EVERY.value, steps_per_call=_STEPS_PER_CALL.value)
+        checkpoint_every=_CHECKPOINT_EVERY.value, steps_per_call=_STEPS_PER_CALL.value,
+        cluster=cluster, stop_requested=stop_requested)
 
 
 def _validation(model: Any, schema: Schema, shards: Shards,

@@ -85,6 +85,8 @@ class RowOptimizer(tf.Module):
         for table, slot, gradient in zip(self._tables, self.slots, gradients):
             if gradient is not None:
                 ids, sums = _sum_equal_ids(strategy.experimental_local_results(gradient))
+                if strategy.extended._in_multi_worker_mode():
+                    ids, sums = _sum_equal_ids([_of_all_workers(strategy, ids, sums)])
                 strategy.extended.update(table_variable(table), self._update_rows,
                                          args=(slot, ids, sums, scale, rate))
 
@@ -113,6 +115,11 @@ def _sum_equal_ids(parts: Sequence[tf.IndexedSlices]) -> tuple[Tensor, Tensor]:
     distinct, places = tf.unique(tf.concat([tf.zeros(1, ids.dtype), ids], 0))
     return distinct[1:], tf.math.unsorted_segment_sum(
         values, places[1:] - 1, tf.size(distinct) - 1)
+
+
+def _of_all_workers(strategy: Any, ids: Tensor, rows: Tensor) -> tf.IndexedSlices:
+    """What every worker has, in the same order on all of them. [N], [N, D]"""
+    return tf.IndexedSlices(*(strategy.gather(part, axis=0) for part in (rows, ids)))
 
 
 def _read(variable: tf.Variable, ids: Tensor) -> Tensor:

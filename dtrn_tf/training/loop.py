@@ -15,6 +15,8 @@ from dtrn_tf.balancing import TaskBalancer
 from dtrn_tf.errors import UserError
 from dtrn_tf.layers.variables import table_variable
 from dtrn_tf.training.checkpoints import Checkpoints
+from dtrn_tf.training.cluster import Cluster
+from dtrn_tf.training.interruption import Interrupted
 from dtrn_tf.training.run_directory import RunDirectory
 from dtrn_tf.training.selection import Selection
 from dtrn_tf.training.step import TrainStep
@@ -40,18 +42,23 @@ class Trainer:
         eval_every: Steps between evaluations.
         checkpoint_every: Steps between checkpoints, besides those at evaluations.
         steps_per_call: Steps that run in one call of the graph.
+        cluster: The processes that train together; by default this one.
+        stop_requested: Whether to save and end before the next call.
     """
 
     def __init__(self, *, model: Any, step: TrainStep, optimizer: Any, iterator: Iterator[Any],
                  evaluate: Callable[[], Results], selection: Selection, run: RunDirectory,
                  total_steps: int, eval_every: int, checkpoint_every: int = 1000,
-                 steps_per_call: int = 20) -> None:
+                 steps_per_call: int = 20, cluster: Cluster | None = None,
+                 stop_requested: Callable[[], bool] = lambda: False) -> None:
         self._model = model
         self._train_step = step
         self._iterator = iterator
         self._evaluate = evaluate
         self._selection = selection
         self._run = run
+        self._cluster = cluster or Cluster(tf.distribute.get_strategy())
+        self._stop_requested = stop_requested
         self._rows = 0
         self._total_steps = total_steps
         self._eval_every = eval_every
@@ -60,7 +67,8 @@ class Trainer:
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._checkpoints = Checkpoints(run.file("checkpoints"), dict(
             model=model, optimizer=optimizer, balancer=step.balancer, step=self._step,
-            iterator=iterator, selection=selection, random_states=_random_states(model)))
+            selection=selection, random_states=_random_states(model)),
+            own=dict(iterator=iterator), cluster=self._cluster)
 
     def restore(self) -> int:
         """Goes on from the last whole checkpoint, if there is one; returns the step."""
@@ -76,17 +84,31 @@ class Trainer:
 
         Raises:
             UserError: The loss is not finite.
+            Interrupted: A stop was requested; the state is saved.
         """
         start, first = time.time(), int(self._step)
-        writer = tf.summary.create_file_writer(self._run.file("tensorboard"))
+        writer = (tf.summary.create_file_writer(self._run.file("tensorboard"))
+                  if self._cluster.is_chief else tf.summary.create_noop_writer())
         with writer.as_default(), tqdm(total=self._total_steps, initial=first, unit=" steps",
-                                       desc="training", mininterval=1.0) as progress:
-            while int(self._step) < self._total_steps and not self._selection.should_stop:
+                                       desc="training", mininterval=1.0,
+                                       disable=not self._cluster.is_chief) as progress:
+            while int(self._step) < self._total_steps and not self._ends():
                 self._advance(progress)
         self._checkpoints.save(int(self._step))
         seconds = time.time() - start
         return {"steps": int(self._step), "best_step": self._selection.best_step,
                 "seconds": round(seconds, 1), "examples_per_second": round(self._rows / seconds)}
+
+    def _ends(self) -> bool:
+        """Whether no evaluation is better any more; only the chief knows its own evaluations."""
+        over = self._selection.should_stop
+        if not self._cluster.any(over or self._stop_requested()):
+            return False
+        if not self._cluster.any(over):
+            self._checkpoints.save(int(self._step))
+            raise Interrupted(f"asked to end (SIGTERM), after step {int(self._step)} of "
+                              f"{self._total_steps}, which is saved")
+        return True
 
     def _advance(self, progress: tqdm) -> None:
         """Runs until the next evaluation, checkpoint or end of a call, then does what is due."""
@@ -118,6 +140,12 @@ class Trainer:
                                 "features, or lower the learning rates.")
 
     def _evaluate_now(self, step: int, progress: tqdm) -> None:
+        if self._cluster.is_chief:
+            self._select(step, progress)
+        # After the best model is safe: a run killed between the two evaluates once more.
+        self._checkpoints.save(step)
+
+    def _select(self, step: int, progress: tqdm) -> None:
         results = self._evaluate()
         for task, metrics in results.items():
             for name, value in metrics.items():
@@ -125,8 +153,6 @@ class Trainer:
         better = self._selection.update(results, step)
         if better:
             self._run.save_best(self._model, {"step": step, "valid": results})
-        # After the best model is safe: a run killed between the two evaluates once more.
-        self._checkpoints.save(step)
         aucs = "  ".join(f"{task} {metrics['auc']:.4f}" for task, metrics in results.items()
                          if "auc" in metrics)
         progress.write(f"step {step}: validation AUC {aucs}{'  (best)' if better else ''}")

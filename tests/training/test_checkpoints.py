@@ -18,7 +18,7 @@ class _Run:
         self.iterator = iter(tf.data.Dataset.range(50).shuffle(20, seed=1).repeat())
         self.directory = pathlib.Path(directory)
         self.checkpoints = Checkpoints(
-            str(directory), {"weight": self.weight, "iterator": self.iterator})
+            str(directory), {"weight": self.weight}, own={"iterator": self.iterator})
 
     def save(self, step):
         self.weight.assign(tf.fill([100, 3], float(step)))
@@ -39,19 +39,19 @@ def _saved(directory):
 
 
 def _cut_data(path):
-    file = next(path.glob("*.data-*"))
+    file = next(path.glob("state.data-*"))
     file.write_bytes(file.read_bytes()[:-1000])
 
 
 def _flip_bit(path):
-    file = next(path.glob("*.data-*"))
+    file = next(path.glob("state.data-*"))
     data = bytearray(file.read_bytes())
     data[600] ^= 1
     file.write_bytes(bytes(data))
 
 
 def _cut_index(path):
-    file = path / "state.index"
+    file = path / "process-0.index"
     file.write_bytes(file.read_bytes()[:-10])
 
 

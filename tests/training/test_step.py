@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 import tensorflow as tf
 from descent import Descent
 
@@ -90,11 +89,6 @@ def test_a_task_without_observed_rows_changes_nothing():
     np.testing.assert_array_equal(losses, [0.0, 0.0])
     assert rows == 2
     np.testing.assert_array_equal(np.array(model.table), np.ones((6, 1)))
-
-
-def test_unknown_strategy():
-    with pytest.raises(ValueError, match=r"--strategy should be one of .*Received: 'tpu'"):
-        make_strategy("tpu")
 
 
 class Penalized(Linear):
