@@ -59,6 +59,11 @@ def build_optimizer(model: Any, total_steps: int) -> PairedOptimizer:
                            model.embedding_tables, model.dense_weights)
 
 
+def optimizer_names() -> dict[str, str]:
+    """The kinds of both optimisers, by flag."""
+    return {flag.name: flag.value for flag in (_EMBEDDING_OPTIMIZER, _DENSE_OPTIMIZER)}
+
+
 def _rate(learning_rate: float, total_steps: int) -> float | Schedule:
     if _SCHEDULE.value != "constant" and _WARMUP_STEPS.value >= total_steps:
         raise UserError(f"--warmup_steps should leave some of the {total_steps} steps to "

@@ -29,6 +29,7 @@ from dtrn_tf.training.bad_record_report import Counts
 from dtrn_tf.training.cluster import Cluster
 from dtrn_tf.training.interruption import EXIT_CODE, Interrupted, StopRequest
 from pipelines.training_flags import build_strategy, build_trainer
+from pipelines.warm_start_flags import statistics_to_start_with
 
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Directory with schema.yaml and the train and valid shards.", required=True)
@@ -73,7 +74,8 @@ def _open(run: RunDirectory, shards: dict[str, Shards], cluster: Cluster) -> Cou
         if _OVERWRITE.value:
             run.remove()
         # A run that was moved is still the same run.
-        run.start(_DATA_DIR.value, program.resolved_flags(without=("overwrite", "run_dir")))
+        run.start(_DATA_DIR.value, program.resolved_flags(without=("overwrite", "run_dir")),
+                  None if run.is_started else statistics_to_start_with(_DATA_DIR.value))
         if _MAX_BAD_RECORDS.value and not run.is_finished:
             skipped = report_bad_records({split: s.bad_records for split, s in shards.items()}, run)
     cluster.wait()

@@ -23,6 +23,7 @@ from dtrn_tf.training.cluster import Cluster
 from dtrn_tf.training.strategy import STRATEGY_NAMES
 from pipelines.model_flags import build_model
 from pipelines.optimizer_flags import build_optimizer
+from pipelines.warm_start_flags import warm_start
 
 _STRATEGY = flags.DEFINE_enum(
     "strategy", "auto", STRATEGY_NAMES,
@@ -106,6 +107,7 @@ def build_trainer(schema: Schema, shards: dict[str, Shards], run: RunDirectory, 
         model.build(None)
         optimizer = build_optimizer(model, total_steps)
         balancer = _make_balancer(schema, max(1, round(steps_per_epoch)))
+    warm_start(model, optimizer, run)
     return Trainer(
         model=model, step=TrainStep(model, optimizer, schema, strategy, balancer),
         optimizer=optimizer, iterator=iter(train),

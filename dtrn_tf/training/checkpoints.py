@@ -142,11 +142,7 @@ class Checkpoints:
         return os.path.join(self._directory, f"ckpt-{step}")
 
     def _steps(self) -> list[int]:
-        """The steps of all states, the newest one first."""
-        if not os.path.isdir(self._directory):
-            return []
-        found = map(_CHECKPOINT.match, os.listdir(self._directory))
-        return sorted((int(match[1]) for match in found if match), reverse=True)
+        return checkpoint_steps(self._directory)
 
     def _remove_temporary(self) -> None:
         """What saves left that failed or were killed."""
@@ -161,6 +157,14 @@ class Checkpoints:
             f"{self._path(step)}: a checkpoint should be written. Received: {problem}. "
             f"Nothing of it is left; {last}. Remedy: make room or give the right to write, then "
             "give the same command again.")
+
+
+def checkpoint_steps(directory: str) -> list[int]:
+    """The steps of all states in a directory, the newest one first; empty if it is not there."""
+    if not os.path.isdir(directory):
+        return []
+    found = map(_CHECKPOINT.match, os.listdir(directory))
+    return sorted((int(match[1]) for match in found if match), reverse=True)
 
 
 def _reason(error: Exception) -> str:

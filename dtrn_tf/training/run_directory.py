@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from dtrn_tf import models  # noqa: F401  (registers DTRN for load_model)
 from dtrn_tf.data.preprocessing import Preprocessing
+from dtrn_tf.data.statistics import Statistics, save_statistics
 from dtrn_tf.errors import UserError
 from dtrn_tf.files import write_json, write_text
 from dtrn_tf.schema import Schema, load_schema
@@ -38,26 +39,33 @@ class RunDirectory:
         return os.path.join(self.path, *parts)
 
     @property
+    def is_started(self) -> bool:
+        return os.path.exists(self.file("flags.txt"))
+
+    @property
     def is_finished(self) -> bool:
         return os.path.exists(self.file("metrics.json"))
 
-    def start(self, data_dir: str, flags: str) -> None:
+    def start(self, data_dir: str, flags: str, statistics: Statistics | None = None) -> None:
         """Writes what the run consists of; a run that goes on must have the same flags.
 
         Args:
             data_dir: Schema, statistics and vocabularies are copied from here.
             flags: The resolved flags, a flagfile.
+            statistics: In place of those in `data_dir`.
 
         Raises:
             UserError: The directory holds a run with other flags or another schema.
         """
-        if os.path.exists(self.file("flags.txt")):
+        if self.is_started:
             self._check_same_flags(flags)
             self._check_same_schema(data_dir)
             return
         os.makedirs(self.path, exist_ok=True)
         for name in _DATA_FILES:
             _copy(os.path.join(data_dir, name), self.file(name))
+        if statistics:
+            save_statistics(statistics, self.file("statistics.json"))
         write_json(self.file("versions.json"), _versions())
         # Last, because its presence says that the rest is whole.
         write_text(self.file("flags.txt"), flags)
@@ -82,9 +90,15 @@ class RunDirectory:
                 f"{path} has changed. Remedy: choose another --run_dir, or begin anew with "
                 "--overwrite.")
 
+    def read_flags(self) -> dict[str, str]:
+        """The flags of the run by name, as text; of `--wide` and `--nowide` only the names."""
+        with open(self.file("flags.txt"), encoding="utf-8") as file:
+            pairs = [line.removeprefix("--").partition("=") for line in file.read().splitlines()]
+        return {name: value for name, _, value in pairs}
+
     def remove(self) -> None:
         """Deletes the run, if there is one."""
-        if os.path.exists(self.file("flags.txt")):
+        if self.is_started:
             shutil.rmtree(self.path)
 
     def save_best(self, model: Any, results: dict[str, Any]) -> None:
