@@ -639,6 +639,14 @@ class Schema:
         return tuple(f for f in self.categorical_features if f.multiple)
 
     @property
+    def field_names(self) -> list[str]:
+        """The fields of a row's representation: of the request, behaviours, of the candidate."""
+        of_level = {level: [f.name for f in self.features if f.level == level]
+                    for level in ("request", "candidate")}
+        behaviors = [behavior.name for behavior in self.behaviors]
+        return [*of_level["request"], *behaviors, *of_level["candidate"]]
+
+    @property
     def numeric_features(self) -> tuple[NumericFeature, ...]:
         return tuple(f for f in self.features if isinstance(f, NumericFeature))
 

@@ -9,21 +9,21 @@ import tensorflow as tf
 
 from dtrn_tf.data.examples import parse_examples
 from dtrn_tf.schema import Schema
-from export.signatures import EXAMPLES
+from export.signatures import BOTTOM, EXAMPLES
 from export.verification import dense_request
 
 
 def call_signatures(
     signatures: Mapping[str, Any], schema: Schema, records: Sequence[bytes]
 ) -> dict[str, dict[str, Any]]:
-    """What every signature says of serialized records: {signature: {task: [B]}}."""
+    """What every signature that predicts says of serialized records: {signature: {task: [B]}}."""
     serialized = tf.constant(records)
     raw = parse_examples(serialized, schema, labels=False)
     dense = {name: tf.constant(value) for name, value in dense_request(raw, schema).items()}
     return {
         name: {task: output.numpy() for task, output in signature(
             **({"examples": serialized} if name == EXAMPLES else dense)).items()}
-        for name, signature in signatures.items()
+        for name, signature in signatures.items() if name != BOTTOM
     }
 
 

@@ -13,7 +13,7 @@ from export.model_card import model_card
 from export.real_records import real_records
 from export.sample_records import sample_records
 from export.saved_model import write_saved_model
-from export.signatures import build_signatures
+from export.signatures import BOTTOM, build_signatures
 from export.staging import staging_directory
 from export.verification import BATCH_SIZES, TOLERANCE, verify, write_expected
 from export.versions import (check_version_is_free, model_directory, publish,
@@ -81,7 +81,8 @@ def export_run(
         difference = verify(saved_model, expected)
         measured = "" if measured_on is None else gate.pass_or_fail(
             saved_model, directory, schema, measured_on)
-        card = model_card(schema, model_name, difference, TOLERANCE, BATCH_SIZES)
+        card = model_card(schema, model_name, difference, TOLERANCE, BATCH_SIZES,
+                          signatures[BOTTOM].structured_outputs)
         if measured:
             card += f"\n## Gate\n\n```\n{measured}\n```\n"
         _write_extra_assets(saved_model, run_dir, card)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,10 @@ import tensorflow as tf
 
 from dtrn_tf.data.preprocessing import padded_inputs
 from dtrn_tf.schema import Schema, Task
-from export.signatures import EXAMPLES, SERVING_DEFAULT, dense_inputs
+from export.dense_inputs import candidate_inputs, dense_inputs
+from export.markdown import table
+from export.representations_text import representations_text
+from export.signatures import BOTTOM, EXAMPLES, SERVING_DEFAULT
 
 
 _REQUESTS = (
@@ -23,7 +26,8 @@ _REQUESTS = (
 
 
 def model_card(schema: Schema, model_name: str, difference: float, tolerance: float,
-               batch_sizes: Sequence[int]) -> str:
+               batch_sizes: Sequence[int],
+               representations: Mapping[str, tf.TensorSpec] | None = None) -> str:
     """Markdown with the names, types and shapes that a client needs.
 
     Args:
@@ -32,38 +36,46 @@ def model_card(schema: Schema, model_name: str, difference: float, tolerance: fl
         difference: Largest difference of an output to the Keras model in verification.
         tolerance: What was allowed.
         batch_sizes: At which it was verified.
+        representations: The outputs of the signature `bottom`, if there is one.
     """
-    specs = dense_inputs(schema)
-    axis = "R" if schema.layout == "request" else "B"
+    specs, candidates = dense_inputs(schema), candidate_inputs(schema)
     sizes = ", ".join(map(str, batch_sizes))
     return "\n".join([
         f"# {model_name}",
         "",
         "## Outputs",
         "",
-        *_table(("name", "type", "shape", "what"), map(_output, schema.tasks)),
+        *table(("name", "type", "shape", "what"), map(_output, schema.tasks)),
         "",
         "## Signatures",
         "",
-        *_table(("signature", "inputs", "outputs"), [
+        *table(("signature", "inputs", "outputs"), [
             *((f"`{task}`", "dense", f"`{task}`") for task in schema.task_names),
             (f"`{SERVING_DEFAULT}`", "dense", "all"),
-            (f"`{EXAMPLES}`", f"`examples`: string [{axis}], serialized tf.train.Example", "all"),
+            (f"`{EXAMPLES}`", f"`examples`: string [{_axis(schema)}], serialized tf.train.Example",
+             "all"),
+            *([(f"`{BOTTOM}`", "dense", "representations, for analysis")] if representations
+              else []),
         ]),
         "",
-        "B is the number of rows of a call; every dense input has the same. A tf.train.Example",
+        "The signature of a task computes that task alone. B is the number of candidates of a",
+        "call, R that of requests: 1 (one user, whose inputs stand once for all candidates) or B",
+        "(a row for every candidate, as a server that merges calls needs it). A tf.train.Example",
         "holds the features below (a list as a list of its own length, without the length",
         "inputs), under the name in parentheses if there is one; what else it holds is ignored.",
         *(_REQUESTS if schema.layout == "request" else ()),
         "",
+        *(representations_text(schema, representations) if representations else ()),
         "## Dense inputs",
         "",
-        *_table(("name", "type", "shape", "what"), [
-            (f"`{name}`", spec.dtype.name, _shape(spec), _meanings(schema)[name])
+        *table(("name", "type", "shape", "what"), [
+            (f"`{name}`", spec.dtype.name, _shape(spec, "B" if name in candidates else "R"),
+             _meanings(schema)[name])
             for name, spec in specs.items()]),
         "",
         "Of the L positions, which may differ from call to call, the first `..._length` count;",
-        "what stands behind them is ignored.",
+        "what stands behind them is ignored. Unknown ids are one id; numbers that are not finite",
+        "count as missing. A shape or length that does not fit is an error that names the input.",
         "",
         "## A request",
         "",
@@ -75,18 +87,13 @@ def model_card(schema: Schema, model_name: str, difference: float, tolerance: fl
         "",
         f"Every signature was called at batch sizes {sizes} in a process without Keras, with the",
         f"loaders of TensorFlow 1 and 2 (TensorFlow {tf.__version__}). The largest difference to",
-        f"the Keras model was {difference:.1e} (allowed: {tolerance:.0e}), relative to the value",
-        "where that is above 1.",
+        f"the Keras model was {difference:.1e} (allowed: {tolerance:.0e}), relative to the largest",
+        "value of an output where that is above 1.",
         "",
         "Beside this file: schema, flags, statistics, versions and metrics of the training run,",
         "as far as it wrote them.",
         "",
     ])
-
-
-def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
-    head = list(head)
-    return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
 
 
 def _output(task: Task) -> tuple[str, str, str, str]:
@@ -100,8 +107,12 @@ def _output(task: Task) -> tuple[str, str, str, str]:
     return f"`{task.name}`", "float32", "[B]", what
 
 
-def _shape(spec: tf.TensorSpec) -> str:
-    sizes = ["B"] + ["L" if size is None else str(size) for size in spec.shape[1:]]
+def _axis(schema: Schema) -> str:
+    return "R" if schema.layout == "request" else "B"
+
+
+def _shape(spec: tf.TensorSpec, rows: str) -> str:
+    sizes = [rows] + ["L" if size is None else str(size) for size in spec.shape[1:]]
     return f"[{', '.join(sizes)}]"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,8 @@ from dtrn_tf.data.examples import parse_examples
 from dtrn_tf.data.preprocessing import padded_inputs
 from dtrn_tf.errors import UserError
 from dtrn_tf.schema import REQUEST_INDEX, Schema
-from export.signatures import (EXAMPLES, Model, Preprocess, dense_inputs, predictions,
-                               signature_tasks)
+from export.dense_inputs import candidate_inputs, dense_inputs
+from export.signatures import EXAMPLES, Model, Preprocess, signature_functions
 
 BATCH_SIZES = (1, 2, 1000)
 # Of a probability; the same operations on the same machine differ by the order of sums at most.
@@ -30,7 +30,8 @@ def write_expected(
 ) -> None:
     """Writes inputs and expected outputs of every signature at every batch size.
 
-    The outputs come the way of training: records -> parsing -> preprocessing -> model.
+    The outputs come the way of training: records -> parsing -> preprocessing -> model. The dense
+    signatures are called with a row of the request for every candidate, and with one for all.
 
     Args:
         path: Of the .npz file; see `verify_saved_model.py` for its layout.
@@ -41,19 +42,22 @@ def write_expected(
             rows as they have candidates.
     """
     tensors = {}
+    functions = signature_functions(model, preprocessing, schema)
+    of_examples = functions.pop(EXAMPLES)
+
+    def expect(where: str, inputs: Mapping[str, np.ndarray], outputs: Mapping[str, Any]) -> None:
+        tensors.update({f"{where}/inputs/{key}": value for key, value in inputs.items()})
+        tensors.update({f"{where}/outputs/{key}": value.numpy() for key, value in outputs.items()})
+
     for size in BATCH_SIZES:
         serialized = np.array(records[:size], object)
         raw = parse_examples(tf.constant(serialized), schema, labels=False)
+        expect(f"batch of {size}/{EXAMPLES}", {"examples": serialized}, of_examples(raw))
         # Compared like with like: requests and their rows add up the same numbers in another order.
-        of_records, of_rows = (predictions(model, preprocessing, form, schema.tasks)
-                               for form in (raw, _rows(raw, schema)))
-        for name, tasks in signature_tasks(schema).items():
-            outputs = of_records if name == EXAMPLES else of_rows
-            inputs = {"examples": serialized} if name == EXAMPLES else dense_request(raw, schema)
-            where = f"batch of {size}/{name}"
-            tensors.update({f"{where}/inputs/{key}": value for key, value in inputs.items()})
-            tensors.update({f"{where}/outputs/{task.name}": outputs[task.name].numpy()
-                            for task in tasks})
+        rows = _rows(raw, schema)
+        for batch, form in (("batch", rows), ("request", _first_request(rows, schema))):
+            for name, function in functions.items():
+                expect(f"{batch} of {size}/{name}", _dense(form, schema), function(form))
     files: dict[str, Any] = {name: _serialized(value) for name, value in tensors.items()}
     np.savez(path, **files)
 
@@ -64,7 +68,11 @@ def dense_request(raw: Mapping[str, Any], schema: Schema) -> dict[str, np.ndarra
     A merging server pads with whatever it has, so nothing may depend on it. Candidates of requests
     repeat the user side of theirs.
     """
-    raw, request = _rows(raw, schema), dict[str, np.ndarray]()
+    return _dense(_rows(raw, schema), schema)
+
+
+def _dense(raw: Mapping[str, Any], schema: Schema) -> dict[str, np.ndarray]:
+    request = dict[str, np.ndarray]()
     for name in dense_inputs(schema):
         if name in raw:
             is_list = isinstance(raw[name], tf.RaggedTensor)
@@ -100,11 +108,28 @@ def verify(saved_model: str, expected: str) -> float:
 
 
 def _rows(raw: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
-    """Raw features as impressions have them: candidates repeat the user side of their request."""
-    candidates = {f.name for f in schema.features if f.level == "candidate"}
-    return {name: value if name in candidates or REQUEST_INDEX not in raw
+    """Raw features of one candidate a request: candidates repeat the user side of theirs."""
+    candidates = candidate_inputs(schema)
+    rows = {name: value if name in candidates or REQUEST_INDEX not in raw
             else tf.gather(value, raw[REQUEST_INDEX])
             for name, value in raw.items() if name != REQUEST_INDEX}
+    return rows | _request_index(rows, schema, tf.range)
+
+
+def _first_request(rows: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
+    """The candidates of all rows, as if they belonged to the first one's request."""
+    candidates = candidate_inputs(schema)
+    first = {name: value if name in candidates else value[:1]
+             for name, value in rows.items() if name != REQUEST_INDEX}
+    return first | _request_index(first, schema, lambda size: tf.zeros([size], tf.int32))
+
+
+def _request_index(raw: Mapping[str, Any], schema: Schema,
+                   make: Callable[[int], tf.Tensor]) -> dict[str, tf.Tensor]:
+    candidates = candidate_inputs(schema)
+    if not candidates or len(candidates) == len(dense_inputs(schema)):
+        return {}
+    return {REQUEST_INDEX: make(raw[candidates[0]].shape[0])}
 
 
 def _padded(sequences: Any) -> np.ndarray:

@@ -130,7 +130,7 @@ def raw_from_dense(inputs: Mapping[str, Any], schema: Schema) -> Tensors:
     Args:
         inputs: Under their names of the schema, values as in a record, but sequences and lists of
             ids padded at the end, [B, L], with the number of valid positions beside them as
-            `<behaviour>_length` or `<feature>_length` [B].
+            `<behaviour>_length` or `<feature>_length` [B], between 0 and L.
         schema: What a record holds.
 
     Returns:
@@ -139,9 +139,7 @@ def raw_from_dense(inputs: Mapping[str, Any], schema: Schema) -> Tensors:
     names = [f.name for f in schema.features] + ([schema.time.name] if schema.time else [])
     raw = {name: inputs[name] for name in names}
     for length_name, lists in padded_inputs(schema).items():
-        lengths = tf.cast(inputs[length_name], tf.int64)  # [B]
-        raw.update((name, tf.RaggedTensor.from_tensor(inputs[name], lengths=lengths))
-                   for name in lists)
+        raw.update(zip(lists, _unpadded([inputs[name] for name in lists], inputs[length_name])))
     return raw
 
 
@@ -151,6 +149,14 @@ def padded_inputs(schema: Schema) -> dict[str, tuple[str, ...]]:
     for f in schema.multiple_features:
         lists[f.length_name] = (f.name, f.weights_name) if f.weights else (f.name,)
     return lists
+
+
+def _unpadded(padded: list[tf.Tensor], lengths: tf.Tensor) -> list[tf.RaggedTensor]:
+    """Aligned lists without what stands behind them. [B, L] -> [B, (L)] each"""
+    mask = tf.sequence_mask(lengths, tf.shape(padded[0])[1])
+    valid = tf.where(tf.reshape(mask, [-1]))[:, 0]
+    splits = tf.pad(tf.cumsum(tf.cast(lengths, tf.int64)), [[1, 0]])
+    return _ragged([tf.gather(tf.reshape(x, [-1]), valid) for x in padded], splits)
 
 
 def _newest(behavior: BehaviorSequence, raw: Mapping[str, Any]) -> list[tf.RaggedTensor]:

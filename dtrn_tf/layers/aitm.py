@@ -75,14 +75,19 @@ class AITM(tf.keras.layers.Layer):
     def _later_tasks(self) -> range:
         return range(1, self.num_tasks)
 
-    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        own = tf.split(self.bottoms(inputs, training=training), self.num_tasks, axis=1)
+    def call(
+        self, inputs: tf.Tensor, training: bool | None = None, tasks: Sequence[int] | None = None
+    ) -> tf.Tensor:
+        tasks = range(self.num_tasks) if tasks is None else tasks
+        first = self.input_tasks(tasks)
+        own = self.bottoms(inputs, training=training, tasks=first)  # [B, K, U]
+        own = tf.split(own, len(first), axis=1)
         outputs = own[:1]  # [B, 1, U] each
         # The one loop over tasks: each needs the result of the task before.
         for vector, handover, attention in zip(own[1:], self.handovers, self.attentions):
             pair = tf.concat([vector, handover(outputs[-1])], axis=1)  # [B, 2, U]
             outputs.append(_attend(attention(pair[:, :, tf.newaxis])))
-        return tf.concat(outputs, axis=1)  # [B, K, U]
+        return tf.concat([outputs[task] for task in tasks], axis=1)  # [B, K, U]
 
     @property
     def task_weights(self) -> list[Any]:
@@ -90,6 +95,10 @@ class AITM(tf.keras.layers.Layer):
         # Every task hands on to the next one but the last.
         last = [*self.handovers[-1:], *self.attentions[-1:]]
         return [weight for layer in last for weight in layer.trainable_weights]
+
+    def input_tasks(self, tasks: Sequence[int]) -> Sequence[int]:
+        """The tasks whose inputs the outputs of `tasks` need: these and all before them."""
+        return range(max(tasks) + 1)
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         return input_shape[0], self.num_tasks, self.units[-1]

@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from dtrn_tf.layers.arguments import check_rate, check_units, check_whole
+from dtrn_tf.layers.chosen import chosen
 from dtrn_tf.layers.parallel_mlp import ParallelMLP
 
 
@@ -65,9 +66,13 @@ class CrossStitch(tf.keras.layers.Layer):
         ]
         super().build(input_shape)
 
-    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+    def call(
+        self, inputs: tf.Tensor, training: bool | None = None, tasks: Sequence[int] | None = None
+    ) -> tf.Tensor:
         outputs = inputs
-        for layer, stitch in zip(self.hidden, self.stitches):
+        # Every task reads all others, so only the last mixtures are of `tasks` alone.
+        stitches = [*self.stitches[:-1], chosen(self.stitches[-1], tasks)]
+        for layer, stitch in zip(self.hidden, stitches):
             own = layer(outputs, training=training)[:, tf.newaxis]  # [B, 1, K, U]
             outputs = tf.reduce_sum(stitch * own, axis=2)  # [B, K, U]
         return outputs
@@ -77,6 +82,10 @@ class CrossStitch(tf.keras.layers.Layer):
         """Weights of which every task has its own part."""
         # Whatever comes before the last stitch reaches all tasks there.
         return self.stitches[-1:]
+
+    def input_tasks(self, tasks: Sequence[int]) -> Sequence[int]:
+        """The tasks whose inputs the outputs of `tasks` need: all."""
+        return range(self.num_tasks)
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         return input_shape[0], self.num_tasks, self.units[-1]

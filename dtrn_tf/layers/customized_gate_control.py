@@ -30,7 +30,8 @@ class CustomizedGateControl(tf.keras.layers.Layer):
         shared_gate: Whether to make the next level's shared stream.
         dropout: Dropout rate after every layer of an expert.
 
-    Inputs: list of x [B, J, N] and s [B, J', N], each with one view for all tasks or K.
+    Inputs: list of x [B, J, N] and s [B, J', N], each with one view for all tasks or K. tasks:
+        those to compute, all by default (`shared_gate` needs all); K is then their number.
     Outputs: [B, K, U], followed by the shared stream [B, J', U] if `shared_gate`.
 
     Raises:
@@ -86,21 +87,28 @@ class CustomizedGateControl(tf.keras.layers.Layer):
             num_gates, num_experts, "softmax", use_bias=False, dtype=self.dtype_policy
         )
 
-    def call(self, inputs: Sequence[Fields], training: bool | None = None) -> Any:
-        tasks, stream = inputs
-        num_own, num_shared = self.task_experts.num_parallel, self.num_shared_experts
+    def call(
+        self,
+        inputs: Sequence[Fields],
+        training: bool | None = None,
+        tasks: Sequence[int] | None = None,
+    ) -> Any:
+        views, stream = inputs
+        tasks = range(self.num_tasks) if tasks is None else tasks
+        size, num_shared = self.num_task_experts, self.num_shared_experts
         stream = each_view(stream)  # [B, J', 1, N]
-        own = self.task_experts(tasks, training=training)  # [B, K * E, U]
-        own_of_task = tf.reshape(own, [-1, self.num_tasks, self.num_task_experts, self.units[-1]])
+        experts = [task * size + expert for task in tasks for expert in range(size)]
+        own = self.task_experts(views, training=training, tasks=experts)  # [B, K * E, U]
+        own_of_task = tf.reshape(own, [-1, len(tasks), size, self.units[-1]])
         shared = self.shared_experts(stream, training=training)  # [B, J', E, U]
         own_gates, shared_gates = tf.split(
-            self.task_gates(tasks), [self.num_task_experts, num_shared], axis=-1
+            self.task_gates(views, parts=tasks), [size, num_shared], axis=-1
         )  # [B, K, E] each
         outputs = mix(own_gates, own_of_task) + mix(shared_gates, shared)
         if not self.shared_gate:
             return outputs  # [B, K, U]
         own_gates, shared_gates = tf.split(
-            tf.squeeze(self.stream_gate(stream), 2), [num_own, num_shared], axis=-1
+            tf.squeeze(self.stream_gate(stream), 2), [own.shape[1], num_shared], axis=-1
         )  # [B, J', K * E], [B, J', E]
         return outputs, mix(own_gates, tf.expand_dims(own, 1)) + mix(shared_gates, shared)
 

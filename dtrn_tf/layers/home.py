@@ -106,7 +106,9 @@ class HoME(tf.keras.layers.Layer):
     def _gates(self, num_gates: int, num_experts: int) -> ParallelDense:
         return ParallelDense(num_gates, num_experts, use_bias=False, dtype=self.dtype_policy)
 
-    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+    def call(
+        self, inputs: tf.Tensor, training: bool | None = None, tasks: Sequence[int] | None = None
+    ) -> tf.Tensor:
         views, width = inputs.shape[1:]
         num_modules, size = self.num_groups + 1, self.units[-1]
         meta = self._meta(tf.reshape(inputs, [-1, 1, width]), training)  # [B * J, M, U]
@@ -114,15 +116,18 @@ class HoME(tf.keras.layers.Layer):
         common = tf.reshape(common, [-1, views, num_modules * self.num_experts, size])
 
         # Of the representations of all views, each task takes its group's in its own view.
-        index = [(k % views) * num_modules + group for k, group in enumerate(self.groups)]
-        tasks = tf.gather(tf.reshape(meta, [-1, views * num_modules, size]), index, axis=1)
-        own = self.task_experts(tasks, training=training)  # [B, K * E, U]
-        own = tf.reshape(own, [-1, len(self.groups), self.num_experts, size])
+        tasks = range(len(self.groups)) if tasks is None else tasks
+        groups = [self.groups[task] for task in tasks]
+        index = [(view % views) * num_modules + group for view, group in enumerate(groups)]
+        inputs = tf.gather(tf.reshape(meta, [-1, views * num_modules, size]), index, axis=1)
+        own = self.task_experts(inputs, training=training, parts=tasks)  # [B, K * E, U]
+        own = tf.reshape(own, [-1, len(tasks), self.num_experts, size])
 
-        visible = [[True] + self._visible(group) for group in self.groups]
-        gates = self._masked_softmax(self.task_gates(tasks), visible)  # [B, K, (1 + M) * E]
+        visible = [[True] + self._visible(group) for group in groups]
+        scores = self.task_gates(inputs, parts=tasks)
+        gates = self._masked_softmax(scores, visible)  # [B, K, (1 + M) * E]
         own_gates, common_gates = tf.split(gates, [own.shape[2], common.shape[2]], axis=-1)
-        own_gates += self._self_gates(self.task_self_gates(tasks))
+        own_gates += self._self_gates(self.task_self_gates(inputs, parts=tasks))
         return mix(own_gates, own) + mix(common_gates, common)  # [B, K, U]
 
     def _meta(self, inputs: tf.Tensor, training: bool | None) -> tf.Tensor:
@@ -151,6 +156,10 @@ class HoME(tf.keras.layers.Layer):
         """Weights of which every task has its own part."""
         own: list[Any] = [self.task_experts, self.task_gates, self.task_self_gates]
         return [weight for layer in own for weight in layer.trainable_weights]
+
+    def input_tasks(self, tasks: Sequence[int]) -> Sequence[int]:
+        """The tasks whose inputs the outputs of `tasks` need."""
+        return tasks
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         return input_shape[0], len(self.groups), self.units[-1]

@@ -68,9 +68,15 @@ class MMoE(tf.keras.layers.Layer):
         self.gates.build((None, views, width))
         super().build(input_shape)
 
-    def call(self, inputs: Fields, training: bool | None = None) -> tf.Tensor:
+    def call(
+        self, inputs: Fields, training: bool | None = None, tasks: Sequence[int] | None = None
+    ) -> tf.Tensor:
         experts = self.experts(each_view(inputs), training=training)  # [B, J, E, U]
-        return mix(self.gates(inputs), experts)  # [B, K, U]
+        return mix(self.gates(inputs, parts=tasks), experts)  # [B, K, U]
+
+    def input_tasks(self, tasks: Sequence[int]) -> Sequence[int]:
+        """The tasks whose inputs the outputs of `tasks` need."""
+        return tasks
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         return input_shape[0], self.num_tasks, self.units[-1]

@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from dtrn_tf.layers.arguments import check_rate, check_units, check_whole
+from dtrn_tf.layers.chosen import chosen
 from dtrn_tf.layers.conditional_layer_normalization import normalize, scale_and_shift
 from dtrn_tf.layers.parallel_dense import ParallelDense
 from dtrn_tf.layers.parallel_gate import ParallelGate
@@ -29,7 +30,8 @@ class NormalizedExperts(tf.keras.layers.Layer):
         gate_units: Rank of the feature gates.
         dropout: Dropout rate after every layer of an expert.
 
-    Inputs: [..., G, N] with G dividing M, as for `ParallelDense`.
+    Inputs: [..., G, N] with G dividing M, as for `ParallelDense`. parts: the modules to apply, all
+        by default; M then stands for their number.
     Outputs: [..., M * E, U] with U the last of `units`.
 
     Raises:
@@ -82,13 +84,19 @@ class NormalizedExperts(tf.keras.layers.Layer):
                 name=f"shift_{level}", shape=shape[-2:], initializer="zeros"))
         super().build(input_shape)
 
-    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+    def call(
+        self, inputs: tf.Tensor, training: bool | None = None, parts: Sequence[int] | None = None
+    ) -> tf.Tensor:
+        modules = range(self.num_modules) if parts is None else parts
+        size = self.num_experts
+        experts = [module * size + expert for module in modules for expert in range(size)]
         groups, width = inputs.shape[-2:]
-        gates = self.gate(inputs)  # [..., M, N]
-        each = tf.repeat(inputs, self.num_modules // groups, axis=-2) if groups > 1 else inputs
+        gates = self.gate(inputs, parts=modules)  # [..., M, N]
+        each = tf.repeat(inputs, len(modules) // groups, axis=-2) if groups > 1 else inputs
         outputs = gates * each
         for dense, scale, shift in zip(self.hidden, self.scales, self.shifts):
-            outputs = scale_and_shift(normalize(dense(outputs), 1e-6), scale, shift)
+            normalized = normalize(dense(outputs, parts=experts), 1e-6)
+            outputs = scale_and_shift(normalized, chosen(scale, experts), chosen(shift, experts))
             outputs = self.dropout(tf.nn.silu(outputs), training=training)  # [..., M * E, U]
         return outputs
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -40,12 +41,18 @@ class OrderCalibrator(tf.keras.layers.Layer):
             raise ValueError(f"`weight` should be a number >= 0. Received: {weight!r}.")
         self.weight = weight
 
-    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+    def call(
+        self, inputs: tf.Tensor, training: bool | None = None, tasks: Sequence[int] | None = None
+    ) -> tf.Tensor:
         if training:
             probabilities = tf.sigmoid(inputs)
             rises = tf.nn.relu(probabilities[:, 1:] - probabilities[:, :-1])  # [B, K - 1]
             self.add_loss(self.weight * tf.reduce_mean(tf.reduce_sum(rises, axis=1)))
         return inputs
+
+    def input_tasks(self, tasks: Sequence[int]) -> Sequence[int]:
+        """The tasks whose inputs the outputs of `tasks` need."""
+        return tasks
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "weight": self.weight}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from dtrn_tf.layers.arguments import check_whole
+from dtrn_tf.layers.chosen import chosen
 from dtrn_tf.layers.parallel_affine import parallel_affine
 from dtrn_tf.layers.split_fields import Fields, SplitFields
 
@@ -27,7 +29,8 @@ class ParallelDense(tf.keras.layers.Layer):
 
     Inputs: [..., G, N]; G divides S, and input g goes to the S / G consecutive layers from
         g * S / G on. So G = 1 is one input for all layers and G = S one input for each.
-        Or `SplitFields` that stand for such an input.
+        Or `SplitFields` that stand for such an input. parts: the layers to apply, all by default;
+        S then stands for their number.
     Outputs: [..., S, U].
 
     Raises:
@@ -76,9 +79,9 @@ class ParallelDense(tf.keras.layers.Layer):
         self.activate = tf.keras.activations.get(self.activation)
         super().build(input_shape)
 
-    def call(self, inputs: Fields) -> tf.Tensor:
-        kernel = tf.convert_to_tensor(self.kernel)
-        bias = tf.convert_to_tensor(self.bias) if self.use_bias else None
+    def call(self, inputs: Fields, parts: Sequence[int] | None = None) -> tf.Tensor:
+        kernel = chosen(self.kernel, parts)
+        bias = chosen(self.bias, parts) if self.use_bias else None
         if isinstance(inputs, SplitFields):
             return self.activate(inputs.affine(kernel, bias))
         return self.activate(parallel_affine(inputs, kernel, bias))

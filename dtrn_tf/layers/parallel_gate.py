@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -22,7 +23,7 @@ class ParallelGate(tf.keras.layers.Layer):
         hidden_units: Width of the hidden layer.
         activation: Name of the hidden layer's activation, or None.
 
-    Inputs: [..., G, N] with G dividing S, as for `ParallelDense`.
+    Inputs: [..., G, N] with G dividing S, and parts, as for `ParallelDense`.
     Outputs: [..., S, U], numbers between 0 and 2.
 
     Raises:
@@ -63,8 +64,9 @@ class ParallelGate(tf.keras.layers.Layer):
         self.excitation.build((*tuple(input_shape)[:-2], self.num_parallel, self.hidden_units))
         super().build(input_shape)
 
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        return 2 * tf.sigmoid(self.excitation(self.hidden(inputs)))  # [..., S, U]
+    def call(self, inputs: tf.Tensor, parts: Sequence[int] | None = None) -> tf.Tensor:
+        hidden = self.hidden(inputs, parts=parts)
+        return 2 * tf.sigmoid(self.excitation(hidden, parts=parts))  # [..., S, U]
 
     def get_config(self) -> dict[str, Any]:
         return {

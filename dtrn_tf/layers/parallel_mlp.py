@@ -21,7 +21,8 @@ class ParallelMLP(tf.keras.layers.Layer):
         units: Width of every layer; may be empty (the inputs are returned).
         dropout: Dropout rate after every layer.
 
-    Inputs: [..., G, N] with G dividing S, as for `ParallelDense`.
+    Inputs: [..., G, N] with G dividing S, as for `ParallelDense`. tasks: the perceptrons to
+        apply, all by default.
     Outputs: [..., S, U] with U the last of `units`.
 
     Raises:
@@ -55,11 +56,17 @@ class ParallelMLP(tf.keras.layers.Layer):
             dropout.build(shape)
         super().build(input_shape)
 
-    def call(self, inputs: Fields, training: bool | None = None) -> tf.Tensor:
+    def call(
+        self, inputs: Fields, training: bool | None = None, tasks: Sequence[int] | None = None
+    ) -> tf.Tensor:
         outputs = inputs
         for dense, dropout in zip(self.hidden, self.dropouts):
-            outputs = dropout(dense(outputs), training=training)  # [..., S, U]
+            outputs = dropout(dense(outputs, parts=tasks), training=training)  # [..., S, U]
         return outputs
+
+    def input_tasks(self, tasks: Sequence[int]) -> Sequence[int]:
+        """The tasks whose inputs the outputs of `tasks` need."""
+        return tasks
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         shape = tuple(input_shape)

@@ -75,19 +75,25 @@ class PEPNet(tf.keras.layers.Layer):
             self.hidden.append(hidden)
         super().build(input_shape)
 
-    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+    def call(
+        self, inputs: tf.Tensor, training: bool | None = None, tasks: Sequence[int] | None = None
+    ) -> tf.Tensor:
         seen = tf.stop_gradient(inputs)
         outputs = tf.squeeze(self.embedding_gate(seen[:, :, tf.newaxis]), 2) * inputs  # [B, J, N]
         seen = tf.stop_gradient(outputs)
         for gate, hidden in zip(self.gates, self.hidden):
-            outputs = gate(seen) * hidden(outputs, training=training)  # [B, K, U]
-        return outputs
+            outputs = gate(seen, parts=tasks) * hidden(outputs, training=training, tasks=tasks)
+        return outputs  # [B, K, U]
 
     @property
     def task_weights(self) -> list[Any]:
         """Weights of which every task has its own part."""
         own: list[Any] = [*self.gates, *self.hidden]
         return [weight for layer in own for weight in layer.trainable_weights]
+
+    def input_tasks(self, tasks: Sequence[int]) -> Sequence[int]:
+        """The tasks whose inputs the outputs of `tasks` need."""
+        return tasks
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         return input_shape[0], self.num_tasks, self.units[-1]

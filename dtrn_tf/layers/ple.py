@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from dtrn_tf.layers.arguments import check_rate, check_units, check_whole
+from dtrn_tf.layers.chosen import chosen
 from dtrn_tf.layers.customized_gate_control import CustomizedGateControl
 from dtrn_tf.layers.split_fields import Fields
 
@@ -81,11 +82,19 @@ class PLE(tf.keras.layers.Layer):
             shapes = [(None, self.num_tasks, self.units[-1]), (None, views, self.units[-1])]
         super().build(input_shape)
 
-    def call(self, inputs: Fields, training: bool | None = None) -> tf.Tensor:
-        streams = inputs, inputs
+    def call(
+        self, inputs: Fields, training: bool | None = None, tasks: Sequence[int] | None = None
+    ) -> tf.Tensor:
+        streams: list[Any] = [inputs, inputs]
         for level in self.levels[:-1]:
-            streams = level(list(streams), training=training)  # [B, K, U], [B, J, U]
-        return self.levels[-1](list(streams), training=training)  # [B, K, U]
+            streams = level(streams, training=training)  # [B, K, U], [B, J, U]
+        if self.num_levels > 1 and tasks is not None:
+            streams = [x if x.shape[1] == 1 else chosen(x, tasks, axis=1) for x in streams]
+        return self.levels[-1](streams, training=training, tasks=tasks)  # [B, K, U]
+
+    def input_tasks(self, tasks: Sequence[int]) -> Sequence[int]:
+        """The tasks whose inputs the outputs of `tasks` need: with several levels, all."""
+        return tasks if self.num_levels == 1 else range(self.num_tasks)
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         return input_shape[0], self.num_tasks, self.units[-1]

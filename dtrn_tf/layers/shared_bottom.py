@@ -44,9 +44,16 @@ class SharedBottom(tf.keras.layers.Layer):
         self.bottom.build((None, None, 1, input_shape[-1]))
         super().build(input_shape)
 
-    def call(self, inputs: Fields, training: bool | None = None) -> tf.Tensor:
+    def call(
+        self, inputs: Fields, training: bool | None = None, tasks: Sequence[int] | None = None
+    ) -> tf.Tensor:
+        # Every view for itself: those of `tasks` are the ones that came.
         outputs = self.bottom(each_view(inputs), training=training)  # [B, J, 1, U]
         return tf.squeeze(outputs, 2)  # [B, J, U]
+
+    def input_tasks(self, tasks: Sequence[int]) -> Sequence[int]:
+        """The tasks whose inputs the outputs of `tasks` need."""
+        return tasks
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         return input_shape[0], input_shape[1], self.units[-1]

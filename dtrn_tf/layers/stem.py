@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from dtrn_tf.layers.arguments import check_rate, check_units, check_whole
+from dtrn_tf.layers.chosen import chosen
 from dtrn_tf.layers.experts import mix
 from dtrn_tf.layers.parallel_dense import ParallelDense
 from dtrn_tf.layers.parallel_mlp import ParallelMLP
@@ -100,14 +101,19 @@ class STEM(tf.keras.layers.Layer):
         self.gates.build((None, self.num_tasks, width))
         super().build(input_shape)
 
-    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        tasks, shared = self._slices(inputs)
-        own = self.task_experts(tasks, training=training)[:, tf.newaxis]  # [B, 1, K * E, U]
+    def call(
+        self, inputs: tf.Tensor, training: bool | None = None, tasks: Sequence[int] | None = None
+    ) -> tf.Tensor:
+        slices, shared = self._slices(inputs)
+        own = self.task_experts(slices, training=training)[:, tf.newaxis]  # [B, 1, K * E, U]
         common = self.shared_experts(shared, training=training)[:, tf.newaxis]  # [B, 1, E', U]
         own_gates, shared_gates = tf.split(
-            self.gates(tasks + shared), [own.shape[2], common.shape[2]], axis=-1
+            self.gates(chosen(slices + shared, tasks, axis=1), parts=tasks),
+            [own.shape[2], common.shape[2]],
+            axis=-1,
         )  # [B, K, K * E], [B, K, E']
         mine = tf.repeat(tf.eye(self.num_tasks, dtype=own.dtype), self.num_task_experts, axis=1)
+        mine = chosen(mine, tasks)
         return (
             mix(own_gates * mine, own)
             + mix(own_gates * (1 - mine), tf.stop_gradient(own))
@@ -127,6 +133,10 @@ class STEM(tf.keras.layers.Layer):
         """Weights of which every task has its own part."""
         # Other tasks see a task's experts, but do not train them.
         return [*self.task_experts.trainable_weights, *self.gates.trainable_weights]
+
+    def input_tasks(self, tasks: Sequence[int]) -> Sequence[int]:
+        """The tasks whose inputs the outputs of `tasks` need: a gate reads all experts."""
+        return range(self.num_tasks)
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         return input_shape[0], self.num_tasks, self.units[-1]

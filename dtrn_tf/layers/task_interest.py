@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from dtrn_tf.layers.arguments import check_one_of, check_rate, check_units, check_whole
 from dtrn_tf.layers.candidate_rows import CandidateRows
+from dtrn_tf.layers.chosen import chosen
 from dtrn_tf.layers.conditional_layer_normalization import scale_and_shift
 from dtrn_tf.layers.conditional_transformer import ConditionalTransformer
 from dtrn_tf.layers.hypernetwork import Hypernetwork
@@ -38,7 +39,8 @@ class TaskInterest(tf.keras.layers.Layer):
         the list of T masks [R, L] bool (L may differ between behaviour types). Ragged ones cost
         what their events cost; dense ones have static shapes, as XLA needs. For pooling "target"
         only: target [B, D], the candidates, and request_index [B], sorted, the row of `inputs` of
-        each candidate; without it R = B.
+        each candidate; without it R = B. tasks: those to compute, all by default (one interest
+        for all tasks, K = 1, stays); K is then their number.
     Outputs: interests [R, K, T, D]; with pooling "target" [B, K, T, D].
 
     Masking: padding changes nothing; an empty sequence gives a learned vector per (k, t).
@@ -124,14 +126,15 @@ class TaskInterest(tf.keras.layers.Layer):
         target: tf.Tensor | None = None,
         request_index: tf.Tensor | None = None,
         training: bool | None = None,
+        tasks: Sequence[int] | None = None,
     ) -> tf.Tensor:
         masks = [None] * len(inputs) if masks is None else masks
         self._check(inputs, masks, target)
+        tasks = tasks if self.num_tasks > 1 else None
         gamma, beta = self.hypernetwork(
-            [tf.convert_to_tensor(self.task_embeddings),
-             tf.convert_to_tensor(self.behavior_embeddings)]
+            [chosen(self.task_embeddings, tasks), tf.convert_to_tensor(self.behavior_embeddings)]
         )  # [K, T, I, D]
-        no_history = tf.convert_to_tensor(self.no_history)  # [K, T, D]
+        no_history = chosen(self.no_history, tasks)  # [K, T, D]
         packed = [tokens_and_sequences(x, mask) for x, mask in zip(inputs, masks)]
         by_candidate = self.pooling == "target"
         rows = CandidateRows(request_index if by_candidate else None, packed[0][1].num_sequences)
@@ -168,6 +171,10 @@ class TaskInterest(tf.keras.layers.Layer):
                 "`target` should be the candidate's embedding, since pooling='target'. "
                 "Received: None."
             )
+
+    def input_tasks(self, tasks: Sequence[int]) -> Sequence[int]:
+        """The tasks whose inputs the outputs of `tasks` need."""
+        return tasks
 
     @property
     def task_weights(self) -> list[Any]:

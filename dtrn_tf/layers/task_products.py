@@ -7,6 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from dtrn_tf.layers.chosen import chosen
+
 
 @tf.keras.utils.register_keras_serializable(package="dtrn_tf")
 class TaskProducts(tf.keras.layers.Layer):
@@ -65,16 +67,28 @@ class TaskProducts(tf.keras.layers.Layer):
             )
         super().build(input_shape)
 
-    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+    def call(
+        self, inputs: tf.Tensor, training: bool | None = None, tasks: Sequence[int] | None = None
+    ) -> tf.Tensor:
+        present = self.input_tasks(range(len(self.earlier)) if tasks is None else tasks)
         # A task that follows none follows one that is certain.
         certain = tf.fill([tf.shape(inputs)[0], 1], tf.constant(float("inf"), inputs.dtype))
-        index = [len(self.earlier) if before is None else before for before in self.earlier]
+        place = {task: number for number, task in enumerate([*present, None])}
+        index = [place[self.earlier[task]] for task in present]
         products = inputs
         # Every turn is right for one more place of each chain, and changes nothing before it.
         for _ in range(self.depth):
             before = tf.gather(tf.concat([products, certain], axis=1), index, axis=1)  # [B, K]
             products = _logit_of_product(before, inputs)
-        return products
+        return products if tasks is None else chosen(products, [place[k] for k in tasks], axis=1)
+
+    def input_tasks(self, tasks: Sequence[int]) -> Sequence[int]:
+        """The tasks whose logits the products of `tasks` need: these and all that they follow."""
+        needed = set(tasks)
+        for _ in range(self.depth):
+            needed.update(before for task in list(needed)
+                          if (before := self.earlier[task]) is not None)
+        return sorted(needed)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "earlier": list(self.earlier)}

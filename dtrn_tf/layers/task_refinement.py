@@ -24,7 +24,8 @@ class TaskRefinement(tf.keras.layers.Layer):
         hidden_units: Widths of the hidden layers of every MLP_k, with ReLU.
         granularity: "field" makes one weight per field, "element" one per element of a field.
 
-    Inputs: fields [B, J, F, D] with J = 1 (the same for all tasks) or K, or `SplitFields`.
+    Inputs: fields [B, J, F, D] with J = 1 (the same for all tasks) or K, or `SplitFields`. tasks:
+        those to compute, all by default; K is then their number.
     Outputs: [B, K, F, D], with one weight per field split as the inputs are.
 
     Raises:
@@ -65,17 +66,22 @@ class TaskRefinement(tf.keras.layers.Layer):
         self.excitation.build((None, self.num_tasks, self.hidden_units[-1]))
         super().build(input_shape)
 
-    def call(self, inputs: Fields) -> Fields:
-        hidden = self.hidden(flat_fields(inputs))
-        weights = 2 * tf.sigmoid(self.excitation(hidden))  # [B, K, F] or [B, K, F * D]
+    def call(self, inputs: Fields, tasks: Sequence[int] | None = None) -> Fields:
+        hidden = self.hidden(flat_fields(inputs), tasks=tasks)
+        weights = self.excitation(hidden, parts=tasks)
+        weights = 2 * tf.sigmoid(weights)  # [B, K, F] or [B, K, F * D]
         if self.granularity == "field" and isinstance(inputs, SplitFields):
             return inputs.weighted(weights)
         inputs = joined(inputs)
         fields, width = inputs.shape[2:]
         weights = tf.reshape(
-            weights, [-1, self.num_tasks, fields, 1 if self.granularity == "field" else width]
+            weights, [-1, weights.shape[1], fields, 1 if self.granularity == "field" else width]
         )  # [B, K, F, 1 or D]
         return weights * inputs  # [B, K, F, D]
+
+    def input_tasks(self, tasks: Sequence[int]) -> Sequence[int]:
+        """The tasks whose inputs the outputs of `tasks` need."""
+        return tasks
 
     @property
     def task_weights(self) -> list[Any]:

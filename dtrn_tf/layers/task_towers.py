@@ -9,6 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from dtrn_tf.layers.arguments import check_rate, check_units, check_whole
+from dtrn_tf.layers.chosen import chosen
 from dtrn_tf.layers.parallel_dense import ParallelDense
 from dtrn_tf.layers.parallel_mlp import ParallelMLP
 
@@ -24,7 +25,8 @@ class TaskTowers(tf.keras.layers.Layer):
             starts from b_k = log(p_k / (1 - p_k)), so that it need not spend steps on the rates.
         dropout: Dropout rate after every layer of a tower.
 
-    Inputs: [B, J, N] with J = 1 (one input for all tasks) or K.
+    Inputs: [B, J, N] with J = 1 (one input for all tasks) or K. tasks: those to compute, all by
+        default; K is then their number.
     Outputs: logits [B, K], in the precision of the weights, so that mixed precision does not
         round what the loss sees.
 
@@ -80,9 +82,12 @@ class TaskTowers(tf.keras.layers.Layer):
         )
         super().build(input_shape)
 
-    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        logits = tf.squeeze(self.heads(self.towers(inputs, training=training)), -1)  # [B, K]
-        return tf.cast(logits, self.variable_dtype) + self.bias
+    def call(
+        self, inputs: tf.Tensor, training: bool | None = None, tasks: Sequence[int] | None = None
+    ) -> tf.Tensor:
+        hidden = self.towers(inputs, training=training, tasks=tasks)
+        logits = tf.squeeze(self.heads(hidden, parts=tasks), -1)  # [B, K]
+        return tf.cast(logits, self.variable_dtype) + chosen(self.bias, tasks)
 
     @property
     def task_weights(self) -> list[Any]:

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from dtrn_tf.layers import (PLE, FeatureEmbedding, MMoE, NumericEmbedding, OrderCalibrator,
                             SequenceEmbedding, SharedBottom, TaskRefinement, TaskTowers)
+from dtrn_tf.layers.chosen import chosen
 from dtrn_tf.layers.mean_pooling import MeanPooling
 from dtrn_tf.layers.sequences import tokens_and_sequences
 from dtrn_tf.layers.split_fields import Fields, SplitFields, flat_fields, joined, side_by_side
@@ -34,8 +35,10 @@ class DTRN(keras.Model):  # type: ignore[name-defined]
     Args:
         schema: What the records hold; sizes of the tables, features, behaviours and tasks.
         network: `SharedBottom`, `MMoE`, `PLE` ... or any layer [B, J, N] -> [B, J or K, U], where J
-            is 1 (one representation for all tasks) or K. If it has `num_slices` (STEM), every
-            field is that many embeddings side by side, and tokens of sequences keep them apart.
+            is 1 (one representation for all tasks) or K. With a method `input_tasks` it takes
+            `tasks` too, and computes these alone (docs/networks.md). If it has `num_slices` (STEM),
+            every field is that many embeddings side by side, and tokens of sequences keep them
+            apart.
         interest: A `TaskInterest` (num_tasks=1: the task-agnostic Transformer), or None.
         refinement: A `TaskRefinement`, or None.
         task_order: How tasks follow each other: `TaskProducts`, `OrderCalibrator` or any layer on
@@ -54,6 +57,7 @@ class DTRN(keras.Model):  # type: ignore[name-defined]
         With `request_index` [B], ascending, the features of level request and the sequences have
         one row per request, [R] and [R, (L)], and candidate b belongs to request
         `request_index[b]`: what depends on the request alone is computed once per request.
+        Beside it, `tasks` may name the tasks to compute; by default all.
 
     Outputs:
         {task: logits [B]}.
@@ -174,23 +178,57 @@ class DTRN(keras.Model):  # type: ignore[name-defined]
             _build(self.wide, None)
         self.built = True
 
-    def call(self, inputs: Mapping[str, Tensor], training: bool | None = None) -> dict[str, Tensor]:
-        index = inputs.get(REQUEST_INDEX)
+    def call(self, inputs: Mapping[str, Tensor], training: bool | None = None,
+             tasks: Sequence[str] | None = None) -> dict[str, Tensor]:
+        names = self.schema.task_names if tasks is None else tuple(tasks)
+        wanted = [self.schema.task_names.index(name) for name in names]
+        ordered = self._input_tasks(self.task_order, wanted)
+        _, bottom = self._representations(
+            inputs, self._input_tasks(self.network, ordered), training)      # [B, K, F+T, D]
+        bottom = flat_fields(_as_taken_by(self.network, bottom))             # [B, K, (F+T) * D]
+        hidden = _of_tasks(self.network, ordered, bottom, training=training)  # [B, K, U]
+        logits = self.towers(hidden, training=training, tasks=ordered)       # [B, K]
+        if self.wide is not None:
+            wide = self._wide_logits(_look_up(self.wide, inputs), inputs.get(REQUEST_INDEX))
+            logits += chosen(wide, ordered, axis=1)
+        if self.task_order is not None:
+            logits = _of_tasks(self.task_order, wanted, logits, training=training)
+        return dict(zip(names, tf.unstack(logits, axis=1)))
+
+    def representations(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What the tasks see of a row, for analysis.
+
+        Args:
+            inputs: As of a call.
+
+        Returns:
+            `bottom` [B, J, F + T, D], what the network takes, its fields as `Schema.field_names`
+            says; of a schema with behaviours also `interests` [R, J, T, D], or [B, J, T, D] with
+            target attention. J is K, or 1 where no stage tells the tasks apart.
+        """
+        interests, bottom = self._representations(inputs, range(len(self.schema.tasks)), False)
+        outputs = {"bottom": joined(bottom), "interests": interests}
+        return {name: value for name, value in outputs.items() if value is not None}
+
+    def _representations(self, inputs: Mapping[str, Tensor], tasks: Sequence[int],
+                         training: bool | None) -> tuple[Tensor | None, Fields]:
+        """Interests [R or B, J, T, D] and the bottom representation [B, K, F+T, D]."""
         embedded = _look_up(self.embedding, inputs)
         requests = self._fields("request", inputs, embedded)                 # [R, 1, F, D]
         candidates = self._fields("candidate", inputs, embedded)             # [B, 1, F, D]
-        interests = self._interests(inputs, embedded, candidates, training)  # [R or B, J, T, D]
-        bottom = self._bottom(requests, interests, candidates, index)        # [B, J, F+T, D]
+        of_refinement = self._input_tasks(self.refinement, tasks)
+        interests = self._interests(inputs, embedded, candidates, of_refinement, training)
+        bottom = self._bottom(requests, interests, candidates, inputs.get(REQUEST_INDEX))
         if self.refinement is not None:
-            bottom = self.refinement(_as_taken_by(self.refinement, bottom))  # [B, K, F+T, D]
-        bottom = flat_fields(_as_taken_by(self.network, bottom))             # [B, K, (F+T) * D]
-        hidden = self.network(bottom, training=training)                     # [B, K, U]
-        logits = self.towers(hidden, training=training)                      # [B, K]
-        if self.wide is not None:
-            logits += self._wide_logits(_look_up(self.wide, inputs), index)
-        if self.task_order is not None:
-            logits = self.task_order(logits, training=training)
-        return dict(zip(self.schema.task_names, tf.unstack(logits, axis=1)))
+            bottom = _of_tasks(self.refinement, tasks, _as_taken_by(self.refinement, bottom))
+        return interests, bottom
+
+    def _input_tasks(self, stage: Any, tasks: Sequence[int]) -> Sequence[int]:
+        """The tasks whose inputs a stage needs to compute `tasks`; all if it does not say."""
+        if stage is None:
+            return tasks
+        every = range(len(self.schema.tasks))
+        return stage.input_tasks(tasks) if hasattr(stage, "input_tasks") else every
 
     def _fields(self, level: str, inputs: Mapping[str, Tensor],
                 embedded: Mapping[str, Tensor]) -> Tensor | None:
@@ -228,7 +266,8 @@ class DTRN(keras.Model):  # type: ignore[name-defined]
         return tf.add_n([*requests, *candidates])
 
     def _interests(self, inputs: Mapping[str, Tensor], embedded: Mapping[str, Tensor],
-                   candidates: Tensor | None, training: bool | None) -> Tensor | None:
+                   candidates: Tensor | None, tasks: Sequence[int],
+                   training: bool | None) -> Tensor | None:
         """What each behaviour sequence says. [R, J, T, D], or [B, J, T, D] if a target is used"""
         if not self.schema.behaviors:
             return None
@@ -239,9 +278,10 @@ class DTRN(keras.Model):  # type: ignore[name-defined]
         if self._uses_target:
             target = self.target_projection(tf.squeeze(flat_fields(candidates), 1))  # [B, D]
             index = inputs.get(REQUEST_INDEX)
-            return self.interest(sequences, masks, target, index, training=training)
+            return _of_tasks(self.interest, tasks, sequences, masks, target, index,
+                             training=training)
         if self.interest is not None:
-            return self.interest(sequences, masks, training=training)
+            return _of_tasks(self.interest, tasks, sequences, masks, training=training)
         return self._means(sequences, masks)
 
     def _means(self, sequences: Sequence[Tensor], masks: Sequence[Tensor | None]) -> Tensor:
@@ -283,6 +323,14 @@ def _build(layer: Any, shape: Any) -> None:
     # A stage that was loaded, or used before, has its weights already.
     if not layer.built:
         layer.build(shape)
+
+
+def _of_tasks(stage: Any, tasks: Sequence[int], *inputs: Any, **options: Any) -> Any:
+    """What a stage gives for some tasks; one that cannot choose computes all. [B, K, ...]"""
+    if hasattr(stage, "input_tasks"):
+        return stage(*inputs, tasks=tasks, **options)
+    outputs = stage(*inputs, **options)
+    return outputs if outputs.shape[1] == 1 else chosen(outputs, tasks, axis=1)
 
 
 def _look_up(layer: FeatureEmbedding, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ import tensorflow as tf
 from own_log import full_record, log_schema, sparse_record, write_log
 
 from dtrn_tf.data.examples import parse_examples
-from dtrn_tf.data.preprocessing import Preprocessing, raw_from_dense
+from dtrn_tf.data.preprocessing import Preprocessing
 from dtrn_tf.data.reader import list_shards, read_records
 from dtrn_tf.data.statistics import Moments, Statistics, save_statistics
 from dtrn_tf.layers import SharedBottom
@@ -19,7 +19,8 @@ from dtrn_tf.training import TrainStep, load_run, make_strategy
 from export.exporter import export_run
 from export.model_card import model_card
 from export.sample_records import sample_records
-from export.signatures import build_signatures, dense_inputs, predictions
+from export.dense_inputs import dense_inputs, raw_from_inputs
+from export.signatures import build_signatures, signature_functions
 from export.verification import dense_request
 
 SCHEMA = log_schema()
@@ -102,10 +103,10 @@ def test_the_card_says_where_inputs_come_from():
         "| `item` | string | [B] | id of item, candidate (in Examples: `item-id`) |",
         "| `tags` | string | [B, L] | ids of tag, candidate (in Examples: `616`) |",
         "| `tags_weights` | float32 | [B, L] | weights of `tags` (in Examples: `616-weights`) |",
-        "| `counts` | float32 | [B, 103] | numbers, request (in Examples: `dense`[512:615]) |",
-        "| `clicked_gap` | int64 | [B, L] | times, newest first, the newest 50 are used (in "
+        "| `counts` | float32 | [R, 103] | numbers, request (in Examples: `dense`[512:615]) |",
+        "| `clicked_gap` | int64 | [R, L] | times, newest first, the newest 50 are used (in "
         "Examples: `click-times`) |",
-        "| `now` | int64 | [B] | time of the request (in Examples: `request-ts`) |",
+        "| `now` | int64 | [R] | time of the request (in Examples: `request-ts`) |",
         "| `tags_length` | int64 | [B] | valid positions of `tags`, `tags_weights` |",
     ):
         assert line in lines
@@ -156,20 +157,21 @@ def test_requests_with_vectors_and_lists_are_served_alike(tmp_path):
     preprocessing = Preprocessing(REQUESTS, tmp_path)
     records = sample_records(REQUESTS, str(tmp_path), 40)
     raw = parse_examples(tf.constant(records), REQUESTS, labels=False)
-    expected = predictions(model, preprocessing, raw, REQUESTS.tasks)
+    predict = signature_functions(model, preprocessing, REQUESTS)["serving_default"]
+    expected = predict(raw)
     dense = dense_request(raw, REQUESTS)
     assert set(dense) == set(dense_inputs(REQUESTS))
     rows = len(dense["score"])
     assert rows > 60 and all(len(value) == rows for value in dense.values())
-    served = predictions(model, preprocessing, raw_from_dense(
-        {name: tf.constant(value) for name, value in dense.items()}, REQUESTS), REQUESTS.tasks)
+    served = predict(raw_from_inputs(
+        {name: tf.constant(value) for name, value in dense.items()}, REQUESTS))
     for task, value in expected.items():
         np.testing.assert_allclose(served[task], value, rtol=1e-4, atol=1e-6)
         assert np.std(value) > 0.05
 
 
 def test_weights_of_another_shape_than_their_ids(tmp_path):
-    def model(inputs, training):
+    def model(inputs, training, tasks):
         return dict.fromkeys(REQUESTS.task_names, inputs["score"])
 
     save_statistics(Statistics(numeric={
@@ -182,5 +184,5 @@ def test_weights_of_another_shape_than_their_ids(tmp_path):
     dense = {k: tf.constant(v) for k, v in dense_request(raw, REQUESTS).items()}
     assert signature(**dense)["click"].shape == dense["score"].shape
     with pytest.raises(tf.errors.InvalidArgumentError,
-                       match="tags_weights should have the shape of tags"):
+                       match="input tags_weights should be as wide as tags. Received"):
         signature(**{**dense, "tags_weights": dense["tags_weights"][:, :-1]})

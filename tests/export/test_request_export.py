@@ -18,7 +18,8 @@ from export.exporter import export_run
 from export.model_card import model_card
 from export.real_records import real_records
 from export.sample_records import sample_records
-from export.signatures import build_signatures, dense_inputs
+from export.dense_inputs import dense_inputs
+from export.signatures import build_signatures
 from export.verification import dense_request
 
 SCHEMA = small_schema(layout="request")

@@ -71,7 +71,7 @@ def with_print(inputs):
     (with_py_function, "EagerPyFunc"), (with_numpy_function, "PyFunc"),
     (with_file, "ReadFile"), (with_print, "PrintV2")])
 def test_a_model_with_a_forbidden_operation_is_an_error(run, tmp_path, call, operation):
-    def model(inputs, training):
+    def model(inputs, training, tasks):
         return {task: call(inputs) for task in small_schema().task_names}
 
     signatures = build_signatures(model, run[1], small_schema())

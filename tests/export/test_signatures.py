@@ -9,7 +9,8 @@ from dtrn_tf.errors import SchemaError
 from dtrn_tf.evaluation import predict
 from dtrn_tf.schema import Task
 from export.sample_records import sample_records
-from export.signatures import build_signatures, dense_inputs, signature_tasks
+from export.dense_inputs import dense_inputs
+from export.signatures import build_signatures, signature_tasks
 from export.verification import dense_request
 
 TASKS = ("click", "order", "long_view", "rating")
@@ -46,6 +47,8 @@ def test_all_signatures_equal_the_training_path_through_records(
     dense = dense_request(parse_examples(tf.constant(records), schema, labels=False), schema)
     for name, signature in signatures.items():
         outputs = call(signature, {"examples": records} if name == "examples" else dense)
+        if name == "bottom":
+            continue
         assert set(outputs) == ({name} if name in TASKS else set(TASKS))
         for task, output in outputs.items():
             assert output.dtype == np.float32 and output.shape == (97,)
@@ -67,7 +70,8 @@ def test_dense_inputs_are_the_features_and_lengths_without_labels_and_group():
 
 
 def test_signatures_name_their_inputs_and_outputs(signatures):
-    assert set(signatures) == {*TASKS, "serving_default", "examples"}
+    assert set(signatures) == {*TASKS, "serving_default", "examples", "bottom"}
+    outputs = {"bottom": {"bottom", "interests"}} | {task: {task} for task in TASKS}
     for name, signature in signatures.items():
         args, kwargs = signature.structured_input_signature
         specs = {spec.name: spec for spec in (*args, *kwargs.values())}
@@ -75,7 +79,7 @@ def test_signatures_name_their_inputs_and_outputs(signatures):
             assert specs == {"examples": tf.TensorSpec([None], tf.string, name="examples")}
         else:
             assert specs == dense_inputs(small_schema())
-        assert set(signature.structured_outputs) == ({name} if name in TASKS else set(TASKS))
+        assert set(signature.structured_outputs) == outputs.get(name, set(TASKS))
 
 
 def test_examples_need_no_labels_and_no_group_key(signatures):
@@ -135,6 +139,36 @@ def test_a_batch_of_any_size_including_none(signatures):
     assert call(signatures["click"], empty)["click"].shape == (0,)
 
 
+def test_one_user_stands_once_for_all_candidates(signatures):
+    candidates = ("item", "author", "duration")
+    rows = request(7)
+    for user in (0, 4):  # one without history, one with
+        once = {name: value if name in candidates else value[user:user + 1]
+                for name, value in rows.items()}
+        repeated = {name: value if name in candidates else np.repeat(value[user:user + 1], 7, 0)
+                    for name, value in rows.items()}
+        for name in set(signatures) - {"examples"}:
+            outputs, expected = call(signatures[name], once), call(signatures[name], repeated)
+            for key, value in outputs.items():
+                assert len(value) == (1 if key == "interests" else 7)
+                np.testing.assert_allclose(np.broadcast_to(value, expected[key].shape),
+                                           expected[key], rtol=1e-5, atol=1e-6)
+    none = {name: value[:0] if name in candidates else value[:1] for name, value in rows.items()}
+    assert call(signatures["click"], none)["click"].shape == (0,)
+
+
+def test_representations_are_those_of_the_model(run, signatures):
+    model, preprocessing, schema = run
+    records = tf.constant([encode_example(small_row(number), schema) for number in range(5)])
+    expected = model.representations(
+        preprocessing(parse_examples(records, schema, labels=False)))
+    found = call(signatures["bottom"], request(5))
+    assert found["bottom"].shape == (5, 4, len(schema.field_names), 8)
+    assert found["interests"].shape == (5, 4, 2, 8)
+    for name, value in found.items():
+        np.testing.assert_allclose(value, expected[name], rtol=1e-5, atol=1e-6)
+
+
 def test_rows_do_not_depend_on_each_other(signatures):
     together = call(signatures["serving_default"], request(7))
     alone = call(signatures["serving_default"],
@@ -158,7 +192,7 @@ def test_a_wrong_rank_is_an_error(signatures):
 def test_sequences_of_one_behaviour_padded_to_other_lengths_are_an_error(signatures):
     author = np.full((2, 9), b"ann", object)
     with pytest.raises(tf.errors.InvalidArgumentError,
-                       match="exposed_author should have the shape of exposed_item"):
+                       match="exposed_author should be as wide as exposed_item. Received:] .9"):
         call(signatures["click"], request(2, exposed_author=author))
 
 
@@ -173,7 +207,7 @@ def test_a_schema_without_sequences(run):
     schema = small_schema(behaviors=())
     _, preprocessing, _ = run
 
-    def model(inputs, training):
+    def model(inputs, training, tasks):
         return {task: inputs["age"] for task in TASKS}
 
     signatures = build_signatures(model, lambda raw: {"age": raw["age"]}, schema)
@@ -181,8 +215,8 @@ def test_a_schema_without_sequences(run):
     np.testing.assert_array_equal(call(signatures["rating"], inputs)["rating"], inputs["age"])
 
 
-@pytest.mark.parametrize("name", ["serving_default", "examples"])
-def test_a_task_cannot_have_the_name_of_a_common_signature(name):
+@pytest.mark.parametrize("name", ["serving_default", "examples", "bottom"])
+def test_a_task_cannot_have_the_name_of_another_signature(name):
     schema = small_schema(tasks=(Task(name=name, label="is_click"),))
     with pytest.raises(SchemaError, match=rf"Received: \['{name}'\]\. Remedy: rename the task"):
         signature_tasks(schema)

@@ -17,7 +17,7 @@ from export.signatures import build_signatures
 from export.verification import dense_request, verify, write_expected
 
 
-def model(inputs, training):
+def model(inputs, training, tasks):
     return {task: inputs["age"] + tf.cast(tf.reduce_sum(inputs["liked_item"], axis=1), tf.float32)
             for task in small_schema().task_names}
 
@@ -39,7 +39,8 @@ def test_expected_file_holds_every_signature_at_every_batch_size(exported):
         names = [name.split("/") for name in file.files]
     signatures = {"click", "order", "long_view", "rating", "serving_default", "examples"}
     assert {(batch, signature) for batch, signature, _, _ in names} == {
-        (f"batch of {size}", signature) for size in (1, 2, 1000) for signature in signatures}
+        (f"{batch} of {size}", signature) for size in (1, 2, 1000) for signature in signatures
+        for batch in ("batch", *(["request"] if signature != "examples" else []))}
 
 
 def test_dense_request_puts_known_ids_behind_the_sequences():
