@@ -65,11 +65,14 @@ def main() -> None:
     print(f"Signatures: {', '.join(exported.signatures)}")
     print(f"Verified at batch sizes {', '.join(map(str, BATCH_SIZES))}: largest difference "
           f"{exported.difference:.1e}")
+    print(f"Warm-up requests: {exported.warm_up}" if exported.warm_up else
+          "No warm-up requests were written, so the first calls of a server will be slow. Remedy: "
+          "pip install 'dtrn_tf[serving]' and export again.")
     if exported.measured:
         print(exported.measured)
     for path in exported.removed:
         print(f"Removed {path}")
-    print(f"Inputs and outputs: {exported.path}/assets.extra/README.md")
+    print(f"Inputs and outputs: {exported.path}/assets.extra/README.md, to try: request.json")
 
 
 if __name__ == "__main__":

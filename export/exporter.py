@@ -6,18 +6,21 @@ import os
 import shutil
 from dataclasses import dataclass
 
+from dtrn_tf.files import write_json, write_text
 from dtrn_tf.schema import Schema
 from dtrn_tf.training.run_directory import load_run
 from export.gate import Gate
 from export.model_card import model_card
 from export.real_records import real_records
 from export.sample_records import sample_records
+from export.sample_request import sample_request
 from export.saved_model import write_saved_model
 from export.signatures import BOTTOM, build_signatures
 from export.staging import staging_directory
 from export.verification import BATCH_SIZES, TOLERANCE, verify, write_expected
 from export.versions import (check_version_is_free, model_directory, publish,
                              remove_old_versions)
+from export.warm_up import write_warm_up
 
 # What a run directory says about its model; `evaluation` holds metrics per split.
 _RUN_FILES = ("schema.yaml", "flags.txt", "versions.json", "statistics.json", "metrics.json",
@@ -34,6 +37,7 @@ class Exported:
         path: EXPORT_DIR/MODEL_NAME/VERSION.
         signatures: Names of its signatures.
         difference: Largest difference of an output to the Keras model.
+        warm_up: How many requests a server replays before it takes the version into use.
         measured: What the gate measured, a text for people; empty without a gate.
         removed: Paths of older versions that were removed.
     """
@@ -41,6 +45,7 @@ class Exported:
     path: str
     signatures: tuple[str, ...]
     difference: float
+    warm_up: int
     measured: str = ""
     removed: tuple[str, ...] = ()
 
@@ -86,10 +91,14 @@ def export_run(
         if measured:
             card += f"\n## Gate\n\n```\n{measured}\n```\n"
         _write_extra_assets(saved_model, run_dir, card)
+        # The second record: a user with a history, whether records are real or made up.
+        write_json(os.path.join(saved_model, "assets.extra", "request.json"),
+                   sample_request(schema, records[1:]))
+        warm_up = write_warm_up(saved_model, model_name, signatures, schema, records)
         path = publish(saved_model, directory, version)
     removed = () if keep_versions is None else remove_old_versions(directory, keep_versions, path)
     return Exported(path=path, signatures=tuple(signatures), difference=difference,
-                    measured=measured, removed=tuple(removed))
+                    warm_up=warm_up, measured=measured, removed=tuple(removed))
 
 
 def verification_records(schema: Schema, run_dir: str, data_dir: str | None,
@@ -115,5 +124,4 @@ def _write_extra_assets(saved_model: str, run_dir: str, card: str) -> None:
             shutil.copytree(source, target)
         elif os.path.exists(source):
             shutil.copyfile(source, target)
-    with open(os.path.join(directory, "README.md"), "w", encoding="utf-8") as file:
-        file.write(card)
+    write_text(os.path.join(directory, "README.md"), card)
