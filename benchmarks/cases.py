@@ -65,7 +65,7 @@ class Case:
         """What to time: one training step on each of some batches, as `pipelines.train` runs it."""
         model = self._model()
         optimizer = _optimizer(model)
-        step = TrainStep(model, optimizer, model.schema, make_strategy("cpu"))
+        step = TrainStep(model, optimizer, model.schema, make_strategy("auto"))
         datasets = [tf.data.Dataset.from_tensors(batch) for batch in self.batches(num_batches)]
         iterator = iter(functools.reduce(tf.data.Dataset.concatenate, datasets).repeat())
         return lambda: step.run(iterator, num_batches)[0].numpy()

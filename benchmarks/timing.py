@@ -19,7 +19,9 @@ from dtrn_tf.text_table import text_table
 
 
 def pin(core: int | None) -> None:
-    """Ties this process to one core and TensorFlow to one thread; call it before any op runs.
+    """Ties this process to one core, without a GPU, and TensorFlow to one thread.
+
+    Call it before any op runs.
 
     Args:
         core: Which core; None leaves all cores and threads (a GPU's host, for instance).
@@ -34,6 +36,7 @@ def pin(core: int | None) -> None:
         raise UserError(f"the core to run on should be one of {sorted(cores)}. Received: {core}. "
                         "Remedy: name one of them, or none at all.")
     os.sched_setaffinity(0, {core})
+    tf.config.set_visible_devices([], "GPU")
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
 
