@@ -1,3 +1,4 @@
+import json
 import os
 import pathlib
 import subprocess
@@ -6,6 +7,7 @@ import sys
 import pandas as pd
 import pytest
 import yaml
+from tqdm import tqdm
 
 from dtrn_tf.data.reader import list_shards
 from dtrn_tf.schema import load_schema
@@ -67,7 +69,10 @@ def test_the_synthetic_world(tmp_path):
     code, out, err = run("--flagfile=configs/synthetic/prepare.flags", f"--data_dir={target}",
                          "--num_users=300", "--num_shards=3", "--gzip")
     assert code == 0, err
-    assert "300/300" in err and "best AUC" in out and f"written: {target}" in out
+    assert "best AUC" in out and f"written: {target}" in out
+    rows = sum(json.loads((target / "summary.json").read_text())["rows"].values())
+    for bar in ("read", "write"):  # Both end with all rows.
+        assert f"{bar}: {tqdm.format_sizeof(rows)} rows [" in err
     assert len(list_shards(str(target), "valid")) == 3
     assert load_schema(target / "schema.yaml").task_names == ("click", "like", "buy")
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from dtrn_tf.data.profiling.distances import (
-    l_infinity, length_distance, number_distance, unseen_share,
+    l_infinity, length_distance, normal_distance, number_distance, unseen_share,
 )
 from dtrn_tf.data.profiling.feature_profile import FeatureProfile
 from dtrn_tf.data.profiling.finding import Finding, Limits
 from dtrn_tf.data.profiling.profile import Profile
 from dtrn_tf.data.profiling.record_checks import RecordChecks
+from dtrn_tf.schema import Schema
 
 # Of fewer records, the distances are mostly noise.
 MIN_RECORDS = 1000
@@ -28,7 +29,8 @@ class Drift:
     Args:
         feature: Feature of the records; for `rate` the task.
         measure: `presence` (difference of shares of records), `values` (L-infinity distance of
-            ids), `numbers`, `lengths` (Jensen-Shannon divergence, bits) or `rate` (|log2| of the
+            ids), `numbers`, `lengths` (Jensen-Shannon divergence, bits), `element` (squared
+            Hellinger distance of the number of a list that moved most) or `rate` (|log2| of the
             ratio of positive rates).
         value: The distance.
         limit: From which value on it is an error.
@@ -53,11 +55,13 @@ def measure_drift(
         limits: From when on a distance is an error.
     """
     a, b = baseline[0], present[0]
+    numbers = number_features(present[1].schema)
     found = [*_rates(baseline[1], present[1], limits)]
     for name in sorted({**a.features, **b.features}):
         found.append(_presence(name, a, b, limits))
         if name in a.features and name in b.features:
-            found += _distributions(name, a.features[name], b.features[name], limits)
+            found += _distributions(name, a.features[name], b.features[name], limits,
+                                    are_numbers=name in numbers)
     return sorted(found, key=lambda drift: -drift.value / (drift.limit or 1e-9))
 
 
@@ -81,6 +85,7 @@ def drift_findings(
 _MEASURES = {
     "presence": "presence", "values": "L-infinity distance of the ids",
     "numbers": "Jensen-Shannon divergence of the numbers",
+    "element": "squared Hellinger distance of one number of the lists",
     "lengths": "Jensen-Shannon divergence of the lengths",
     "rate": "|log2 of the ratio| of the positive rate",
 }
@@ -93,14 +98,15 @@ def _presence(name: str, a: Profile, b: Profile, limits: Limits) -> Drift:
 
 
 def _distributions(
-    name: str, a: FeatureProfile, b: FeatureProfile, limits: Limits
+    name: str, a: FeatureProfile, b: FeatureProfile, limits: Limits, are_numbers: bool
 ) -> Iterator[Drift]:
     if a.kind != b.kind or a.kind == "none":
         return  # A change of the type is a finding of the schema.
     yield Drift(feature=name, measure="lengths", value=length_distance(a.lengths, b.lengths),
                 limit=limits.numbers, text=f"mean length {_mean_length(a):.3g} before, "
                 f"{_mean_length(b):.3g} now")
-    if a.kind == "float32":
+    if a.kind == "float32" or (a.kind == "int64" and are_numbers):
+        yield from _element(name, a, b, limits)
         yield Drift(feature=name, measure="numbers",
                     value=number_distance(a.numbers, b.numbers), limit=limits.numbers,
                     text=f"median {a.numbers.quantile(0.5):.4g} before, "
@@ -109,6 +115,32 @@ def _distributions(
         distance, value = l_infinity(a.values, b.values)
         yield Drift(feature=name, measure="values", value=distance, limit=limits.values,
                     text=_values_text(a, b, value))
+
+
+def _element(
+    name: str, a: FeatureProfile, b: FeatureProfile, limits: Limits
+) -> Iterator[Drift]:
+    """Of long vectors, one number that moves or dies does not show in all numbers together."""
+    if not (a.elements and b.elements) or a.max_length != b.max_length or a.max_length == 1:
+        return
+    # Of logarithms, where a few huge values do not decide.
+    distances = normal_distance(a.elements.mean_and_std("log1p"), b.elements.mean_and_std("log1p"))
+    worst = int(distances.argmax())
+    texts = [f"mean {mean[worst]:.4g}, std {std[worst]:.4g}" for mean, std in (
+        side.elements.mean_and_std("identity") for side in (a, b) if side.elements)]
+    yield Drift(feature=name, measure="element", value=float(distances[worst]),
+                limit=limits.numbers, text=f"number {worst} of each list has {texts[0]} before, "
+                f"{texts[1]} now; {(distances > limits.numbers).sum()} of {len(distances)} numbers "
+                "are beyond the limit")
+
+
+def number_features(schema: Schema) -> frozenset[str]:
+    """Features of the records that the schema reads as numbers, so that single values of them say
+    nothing. Times, which always move on, are none."""
+    buckets = {v.name for v in schema.vocabularies if v.kind == "log_bucket"}
+    gaps = {f.source for b in schema.behaviors for f in b.features if f.gap}
+    return frozenset({f.source for f in schema.numeric_features}
+                     | {f.source for f in schema.id_features if f.vocabulary in buckets}) - gaps
 
 
 def _values_text(a: FeatureProfile, b: FeatureProfile, value: Any) -> str:

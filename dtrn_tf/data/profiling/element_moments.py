@@ -42,12 +42,18 @@ class ElementMoments:
         None if nothing was added."""
         if self._sums is None:
             return None
-        count, total, squares = self._sums[TRANSFORMS.index(transform)]
-        mean = total / np.maximum(count, 1.0)
-        std = np.sqrt(np.maximum(squares / np.maximum(count, 1.0) - mean**2, 0.0))
+        mean, std = self.mean_and_std(transform)
         means = mean.tolist()
         stds = np.where(std > _ROUNDING * np.abs(mean), std, 1.0).tolist()
         return Moments(*((means[0], stds[0]) if len(means) == 1 else (tuple(means), tuple(stds))))
+
+    def mean_and_std(self, transform: str) -> tuple[np.ndarray, np.ndarray]:
+        """Both of every element, as they are; of nothing both are empty."""
+        if self._sums is None:
+            return np.zeros(0), np.zeros(0)
+        count, total, squares = self._sums[TRANSFORMS.index(transform)]
+        mean = total / np.maximum(count, 1.0)
+        return mean, np.sqrt(np.maximum(squares / np.maximum(count, 1.0) - mean**2, 0.0))
 
 
 def transformed(values: np.ndarray, transform: str) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 
 from dtrn_tf.data.profiling.columns import Column
 from dtrn_tf.data.profiling.element_moments import ElementMoments
+from dtrn_tf.data.profiling.list_steps import ListSteps
 from dtrn_tf.data.profiling.number_sketch import NumberSketch
 from dtrn_tf.data.profiling.value_counts import MAX_VALUES, ValueCounts
 from dtrn_tf.data.statistics import Moments
@@ -77,6 +78,16 @@ class FeatureProfile:
         """Of int64 and float32; empty for strings."""
         return self._of_kind[self.kind].numbers
 
+    @property
+    def trend(self) -> int:
+        """1 if numbers rise along the lists, -1 if they fall, else 0."""
+        return self._of_kind[self.kind].steps.trend
+
+    @property
+    def elements(self) -> ElementMoments | None:
+        """Of every number of a list, if all lists have one length."""
+        return self._of_kind[self.kind].elements
+
     def moments(self, transform: str) -> Moments | None:
         """Mean and std after a transform: of every element if all lists have one length, else of
         all numbers in one; None for strings."""
@@ -96,6 +107,7 @@ class _KindProfile:
         self.values = ValueCounts(_MAX_FLOAT_VALUES if self._is_float else max_values)
         self.numbers = NumberSketch()
         self.all_numbers = ElementMoments()
+        self.steps = ListSteps()
         self.elements: ElementMoments | None = ElementMoments()
 
     def add(self, column: Column, record_keys: np.ndarray) -> None:
@@ -106,6 +118,7 @@ class _KindProfile:
         finite = column.values
         if self._is_number:
             self._add_numbers(column.values)
+            self.steps.add(column.values, column.lengths)
             finite = column.values[np.isfinite(column.values)]
         if not (self._is_float and self.values.is_capped):
             self.values.add(finite)
@@ -124,6 +137,7 @@ class _KindProfile:
         self.values.merge(other.values)
         self.numbers.merge(other.numbers)
         self.all_numbers.merge(other.all_numbers)
+        self.steps.merge(other.steps)
         if self.elements and other.elements and self._has_one_length:
             self.elements.merge(other.elements)
         else:

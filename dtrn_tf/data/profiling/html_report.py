@@ -9,7 +9,7 @@ from html import escape
 import numpy as np
 
 from dtrn_tf.data.profiling import report, svg
-from dtrn_tf.data.profiling.drift import plain_value
+from dtrn_tf.data.profiling.drift import number_features, plain_value
 from dtrn_tf.data.profiling.feature_profile import FeatureProfile
 from dtrn_tf.data.profiling.finding import Finding
 from dtrn_tf.data.profiling.number_sketch import bin_middle
@@ -17,6 +17,8 @@ from dtrn_tf.data.profiling.report import Side, Validation
 from dtrn_tf.errors import UserError
 from dtrn_tf.files import write_json, write_text
 
+# Heads a column of paths, which may break anywhere.
+_PLACE = "first at"
 _COLUMNS = 24
 _BARS = 8
 _STYLE = """
@@ -28,7 +30,8 @@ body { background: var(--ground); color: var(--text); font: 14px/1.45 system-ui,
   max-width: 1120px; margin: 2em auto; padding: 0 1em; }
 table { border-collapse: collapse; width: 100%; margin: .5em 0 1.5em; }
 th, td { text-align: left; padding: .3em .7em .3em 0; border-bottom: 1px solid var(--line);
-  vertical-align: top; overflow-wrap: anywhere; }
+  vertical-align: top; overflow-wrap: break-word; }
+td:last-child, td.place { overflow-wrap: anywhere; } td.place { min-width: 8em; }
 td.n, th.n { text-align: right; white-space: nowrap; }
 .error { color: var(--error); font-weight: 600; } .warning { color: var(--warning); }
 .soft { color: var(--soft); } .cards { display: flex; flex-wrap: wrap; gap: 1.2em; }
@@ -91,7 +94,7 @@ def _findings(findings: Sequence[Finding]) -> str:
     if not findings:
         return "<p>None.</p>"
     return _table(
-        ["", "check", "of", "#count", "#share", "first at", "what"],
+        ["", "check", "of", "#count", "#share", _PLACE, "what"],
         [[f.severity, f.check, f.feature, f"{f.count:,}" if f.of else "",
           report.share_text(f.share), report.place_text(f), f.message] for f in findings])
 
@@ -119,7 +122,8 @@ def _drifts(validation: Validation) -> str:
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table; columns whose head begins with `#` hold numbers."""
-    styles = ['class="n"' if name.startswith("#") else "" for name in head]
+    styles = ['class="n"' if name.startswith("#") else 'class="place"' * (name == _PLACE)
+              for name in head]
     lines = ["<tr>" + "".join(f"<th {style}>{escape(name.removeprefix('#'))}</th>"
                               for style, name in zip(styles, head)) + "</tr>"]
     for row in rows:
@@ -131,21 +135,23 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _cards(present: Side, baseline: Side | None) -> Iterator[str]:
+    numbers = number_features(present.checks.schema)
     for name, seen in present.profile.features.items():
         other = baseline.profile.features.get(name) if baseline else None
         text = (f"{report.kind_text(seen)}, in {present.profile.presence(name):.2%} of the records"
                 f", {report.lengths_text(seen)} values, {report.distinct_text(seen)} distinct; "
                 f"{report.range_text(seen)}")
-        charts = "".join(_charts([seen, *([other] if other and other.kind == seen.kind else [])]))
+        charts = "".join(_charts([seen, *([other] if other and other.kind == seen.kind else [])],
+                                 are_numbers=seen.kind == "float32" or name in numbers))
         yield (f'<div class="card"><h3>{escape(name)}</h3><p class="soft">{escape(text)}</p>'
                f"{charts}</div>")
 
 
-def _charts(sides: Sequence[FeatureProfile]) -> Iterator[str]:
+def _charts(sides: Sequence[FeatureProfile], are_numbers: bool) -> Iterator[str]:
     """Of the values, and of the lengths if they differ."""
     if sides[0].kind == "none":
         return
-    if sides[0].kind == "float32":
+    if are_numbers and sides[0].kind != "string":
         yield _histogram(sides)
     else:
         yield _top_values(sides)

@@ -10,7 +10,7 @@ from typing import Any
 from dtrn_tf.data.profiling import name_hints as hints
 from dtrn_tf.data.profiling.feature_profile import FeatureProfile
 from dtrn_tf.data.profiling.profile import Profile
-from dtrn_tf.data.profiling.roles import Guess, is_list, looks_like_time
+from dtrn_tf.data.profiling.roles import Guess, is_list, looks_like_age, looks_like_time
 
 # A lone list of ids that is longer than this is a history rather than tags of one thing.
 _MAX_MULTIPLE = 20
@@ -112,5 +112,5 @@ def _guess_floats(group: list[str], features: Mapping[str, FeatureProfile]) -> L
 
 def _item_rank(name: str, seen: FeatureProfile) -> tuple[bool, bool, int, str]:
     """The item of a behaviour comes first: no time, named like an item, the most ids."""
-    return (looks_like_time(seen), not {"item", "items", "id", "sku", "video", "goods", "product"}
-            & set(hints.words(name)), -seen.values.distinct, name)
+    return (looks_like_time(seen) or looks_like_age(name, seen),
+            not hints.has_word(name, hints.ITEM_ID), -seen.values.distinct, name)

@@ -24,6 +24,8 @@ USER = frozenset("user users uid userid member visitor customer account viewer b
 RECORD_ID = frozenset("request requestid req session sessionid impression log trace pv row".split())
 ROW_WEIGHT = frozenset("sample row example instance weight".split())
 TIME = frozenset("time timestamp ts datetime date times timestamps".split())
+# How long ago an event of a sequence was.
+AGE = frozenset("gap gaps age ages ago recency elapsed delta deltas interval intervals".split())
 NUMBER = frozenset(
     "count cnt counts num number price prices age duration width height amount score length len "
     "size days seconds minutes hours ms quantity distance revenue cost bid".split())
@@ -31,6 +33,8 @@ ITEM = frozenset(
     "item items video photo goods sku skus product products author creator brand category cat cate "
     "tag tags ad ads adgroup campaign doc article news movie song track title price candidate cand "
     "target shop seller content music upload poi book".split())
+ITEM_ID = frozenset(
+    "item items id ids sku skus video videos photo photos goods product products".split())
 SEQUENCE = frozenset(
     "seq sequence sequences hist history past recent clicked viewed liked ordered bought purchased "
     "watched behavior behaviors behaviour behaviours exposed visited played carted saved rated "

@@ -76,6 +76,20 @@ def looks_like_time(seen: FeatureProfile) -> bool:
     return seen.kind == "int64" and seen.numbers.quantile(0.5) >= _FIRST_TIME
 
 
+def looks_like_age(name: str, seen: FeatureProfile) -> bool:
+    """Whether whole numbers say how long ago something was."""
+    return (seen.kind == "int64" and hints.has_word(name, hints.AGE) and not is_small_id(seen)
+            and seen.numbers.minimum >= 0 and not looks_like_time(seen))
+
+
+def list_order(name: str, seen: FeatureProfile) -> str | None:
+    """How a list of times or ages is ordered, if that can be seen."""
+    if not seen.trend or not (looks_like_time(seen) or looks_like_age(name, seen)):
+        return None
+    is_newest_last = (seen.trend > 0) == looks_like_time(seen)
+    return "newest_last" if is_newest_last else "newest_first"
+
+
 def _none(name: str, seen: FeatureProfile, profile: Profile) -> Guess | None:
     if seen.kind == "none" or not seen.max_length:
         return Guess("left_out", "holds no values")

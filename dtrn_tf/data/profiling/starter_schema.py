@@ -13,7 +13,9 @@ from dtrn_tf.data.profiling.list_groups import (
     ListGroup, guess_list_groups, guess_padding, has_fixed_length,
 )
 from dtrn_tf.data.profiling.profile import Profile
-from dtrn_tf.data.profiling.roles import Guess, guess_roles, is_small_id, looks_like_time
+from dtrn_tf.data.profiling.roles import (
+    Guess, guess_roles, is_small_id, list_order, looks_like_age, looks_like_time,
+)
 from dtrn_tf.data.statistics import Moments
 from dtrn_tf.errors import DataError
 from dtrn_tf.schema import (
@@ -151,7 +153,8 @@ class _Builder:
 
     def _is_id_list(self, name: str) -> bool:
         seen = self.profile.features[name]
-        return seen.kind != "float32" and not looks_like_time(seen)
+        return (seen.kind != "float32" and not looks_like_time(seen)
+                and not looks_like_age(name, seen))
 
     def _add_single(self, name: str) -> None:
         seen = self.profile.features[name]
@@ -226,16 +229,27 @@ class _Builder:
         padding = guess_padding(item)
         longest = max(self.profile.features[name].max_length for name in group.features)
         sides = [side for name in group.features if (side := self._sequence_feature(name))]
+        order, note = self._order(group)
         behavior = BehaviorSequence(
             name=self._behavior_name(group), max_length=max(1, min(longest, _MAX_LENGTH)),
-            features=tuple(sides), padding=padding,
+            features=tuple(sides), order=order, padding=padding,
             optional=any(map(self._is_absent, group.features)))
         self.behaviors.append(behavior)
-        notes = ["? order: newest_last cannot be seen in the records (else newest_first)",
-                 group.why, f"longest {longest}", *_padding_note(padding)]
+        notes = [note, group.why, f"longest {longest}", *_padding_note(padding)]
         if has_fixed_length(item) and len(group.features) > 1:
             notes.append("? all lists have one length, so which belong together is by name")
         self.notes["behaviors", behavior.name] = "; ".join(notes)
+
+    def _order(self, group: ListGroup) -> tuple[str, str]:
+        """How the lists are ordered, and what that rests on."""
+        seen = {name: order for name in group.features
+                if (order := list_order(name, self.profile.features[name]))}
+        if len(set(seen.values())) != 1:
+            return "newest_last", ("? order: newest_last cannot be seen in the records (else "
+                                   "newest_first)")
+        (name, order), *_ = seen.items()
+        moves = "rises" if self.profile.features[name].trend > 0 else "falls"
+        return order, f"{order}: {name} {moves} along the lists"
 
     def _behavior_name(self, group: ListGroup) -> str:
         name = hints.common_prefix(list(group.features))
@@ -253,9 +267,9 @@ class _Builder:
             self._log_bucket(GAP, "int64", "gaps between the request time and the events' times")
             return SequenceFeature(name=hints.identifier(name), **_source(name), vocabulary=GAP,
                                    gap=True)
-        if seen.kind == "float32" and seen.numbers.minimum >= 0:
+        if not looks_like_time(seen) and seen.numbers.minimum >= 0:
             vocabulary = hints.identifier(name)
-            self._log_bucket(vocabulary, "float32", "numbers in buckets of doublings")
+            self._log_bucket(vocabulary, seen.kind, "numbers in buckets of doublings")
             return SequenceFeature(name=vocabulary, **_source(name), vocabulary=vocabulary)
         self.left_out[name] = ("times of a sequence, but no feature looks like the request's time"
                                if looks_like_time(seen) else "numbers below 0 in a sequence")

@@ -1,15 +1,21 @@
+import dataclasses
 import math
 
+import numpy as np
 import pytest
 from any_records import record, write
 from helpers import small_records, small_row, small_schema
+from own_log import log_schema
 
 from dtrn_tf.data.examples import encode_example
 from dtrn_tf.data.preprocessing import Preprocessing
-from dtrn_tf.data.profiling.drift import Drift, drift_findings, measure_drift
+from dtrn_tf.data.profiling.drift import (
+    Drift, drift_findings, measure_drift, number_features,
+)
 from dtrn_tf.data.profiling.finding import Limits
 from dtrn_tf.data.profiling.profile import Profile, profile_files
 from dtrn_tf.data.profiling.record_checks import RecordChecks
+from dtrn_tf.schema import NumericFeature
 
 SCHEMA = small_schema()
 
@@ -49,6 +55,45 @@ def test_a_feature_that_one_side_lacks_or_has_with_another_type(tmp_path):
     found = _drifts(tmp_path, [{"a": 1, "b": 1}], [{"b": 1.0, "c": "x"}])
     assert {key: drift.value for key, drift in found.items()} == {
         ("a", "presence"): 1.0, ("b", "presence"): 0.0, ("c", "presence"): 1.0}
+
+
+def test_one_number_of_a_long_list(tmp_path):
+    """A number that dies is lost among all others, but not by itself."""
+    random = np.random.default_rng(5)
+    sides = random.normal(size=(2, 200, 101))
+    sides[:, :, 7] += 3.0
+    sides[1, :, 7] = 0.0
+    found = _drifts(tmp_path, *([{"dense": row.tolist()} for row in side] for side in sides))
+    assert found["dense", "numbers"].value < 0.05
+    # One that varies against one that does not.
+    assert found["dense", "element"].value > 0.99
+    assert found["dense", "element"].text.startswith("number 7 of each list has mean ")
+    assert found["dense", "element"].text.endswith(
+        "before, mean 0, std 0 now; 1 of 101 numbers are beyond the limit")
+
+
+def test_equal_lists_have_not_moved(tmp_path):
+    rows = [{"dense": [0.1, 1e6, float(n), 0.0]} for n in range(9)]
+    assert _drifts(tmp_path, rows, rows)["dense", "element"].value < 1e-9
+
+
+def test_whole_numbers_that_the_schema_reads_as_numbers(tmp_path):
+    """Every value is rare, so none of them moves by much."""
+    schema = dataclasses.replace(SCHEMA, features=(
+        *SCHEMA.features, NumericFeature(name="views", level="request", dtype="int64")))
+    sides = []
+    for name, first in (("a", 1000), ("b", 8000)):
+        path = write(tmp_path / f"{name}.tfrecord", [
+            record(views=first + 10 * n, item=first + 10 * n) for n in range(100)])
+        sides.append((profile_files([path]), RecordChecks(schema, lambda raw: raw)))
+    found = {(d.feature, d.measure): d.value for d in measure_drift(*sides, Limits())}
+    assert found["views", "numbers"] == 1.0 and ("views", "values") not in found
+    assert found["item", "values"] == pytest.approx(0.01)
+
+
+def test_times_are_no_numbers_that_drift():
+    schema = log_schema()
+    assert number_features(schema) == {"dense", "item-views"}
 
 
 def test_findings_follow_the_limits(tmp_path):

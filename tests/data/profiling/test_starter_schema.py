@@ -120,6 +120,38 @@ def test_what_is_not_used_is_said(tmp_path):
     assert "# - constant: the same value in every record" in schema_text(starter, profile)
 
 
+@pytest.mark.parametrize("sides, order, why", [
+    (lambda n: {"seen_times": [NOW + 60 * k for k in range(n)]}, "newest_last",
+     "newest_last: seen_times rises along the lists"),
+    (lambda n: {"seen_times": [NOW - 60 * k for k in range(n)]}, "newest_first",
+     "newest_first: seen_times falls along the lists"),
+    (lambda n: {"seen_gap": [7000 * (k + 1) for k in range(n)]}, "newest_first",
+     "newest_first: seen_gap rises along the lists"),
+    (lambda n: {"seen_gap": [90000 - 7000 * k for k in range(n)]}, "newest_last",
+     "newest_last: seen_gap falls along the lists"),
+    (lambda n: {"seen_gap": [7000 * (k % 3 + 1) for k in range(n)]}, "newest_last",
+     "? order: newest_last cannot be seen in the records (else newest_first)"),
+    (lambda n: {"seen_pages": [7000 * (k + 1) for k in range(n)]}, "newest_last",
+     "? order: newest_last cannot be seen in the records (else newest_first)"),
+])
+def test_times_and_ages_tell_the_order(tmp_path, sides, order, why):
+    starter = guess_schema(profile_of(tmp_path, [
+        record(click=i % 2, now_ts=NOW + i, tab=i % 3, seen_item=list(range(i % 7)),
+               **sides(i % 7)) for i in range(40)]))
+    behavior, = starter.schema.behaviors
+    assert behavior.order == order and behavior.features[0].name == "seen_item"
+    assert starter.notes["behaviors", "seen"].startswith(why)
+
+
+def test_ages_are_numbers_in_buckets(tmp_path):
+    schema = guess_schema(profile_of(tmp_path, [
+        record(click=i % 2, tab=i % 3, seen_skus=[f"s{k}" for k in range(i % 7)],
+               seen_gap=[5000 * k for k in range(i % 7)]) for i in range(40)])).schema
+    assert Vocabulary(name="seen_gap", kind="log_bucket", size=60) in schema.vocabularies
+    assert [(f.name, f.vocabulary, f.gap) for f in schema.behaviors[0].features] == [
+        ("seen_skus", "seen_skus", False), ("seen_gap", "seen_gap", False)]
+
+
 def test_labels_in_lists_make_requests(tmp_path):
     records = [record(user_id=i % 5, hour=i % 24, clicked_item=[1, 2][:i % 3],
                       item=list(range(m := 1 + i % 4)), price=[0.5] * m, click=[i % 2] * m)
