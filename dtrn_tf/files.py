@@ -2,10 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
+from collections.abc import Iterator
 from typing import Any
+
+from dtrn_tf.errors import UserError
+
+
+@contextlib.contextmanager
+def writing(directory: str) -> Iterator[None]:
+    """Says clearly that a directory cannot be written into.
+
+    Raises:
+        UserError: The disk is full, read-only or forbidden.
+
+    >>> with writing("/runs/1"):
+    ...     raise OSError(28, "No space left on device")
+    Traceback (most recent call last):
+    dtrn_tf.errors.UserError: /runs/1: should be a directory that can be written and has room. \
+Received: No space left on device. Remedy: make room, give the right to write, or choose another.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{directory}: should be a directory that can be written and has room. Received: "
+            f"{error.strerror or error}. Remedy: make room, give the right to write, or choose "
+            "another.") from error
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

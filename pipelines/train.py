@@ -52,7 +52,7 @@ def main() -> int:
               for split in ("train", "valid")}
     run = RunDirectory(_RUN_DIR.value)
     try:
-        skipped = _open(run, shards, cluster)
+        skipped = _open(run, shards, strategy)
         if run.is_finished:
             print(f"{run.path} is finished; --overwrite begins anew")
         else:
@@ -67,19 +67,28 @@ def main() -> int:
     return 0
 
 
-def _open(run: RunDirectory, shards: dict[str, Shards], cluster: Cluster) -> Counts:
+def _open(run: RunDirectory, shards: dict[str, Shards], strategy: Any) -> Counts:
     """Makes the run directory or checks that it is this run's; the other processes wait."""
+    cluster = Cluster(strategy)
     skipped: Counts = {}
     if cluster.is_chief:
         if _OVERWRITE.value:
             run.remove()
-        # A run that was moved is still the same run.
-        run.start(_DATA_DIR.value, program.resolved_flags(without=("overwrite", "run_dir")),
+        run.start(_DATA_DIR.value, _what_is_run(shards, strategy),
                   None if run.is_started else statistics_to_start_with(_DATA_DIR.value))
         if _MAX_BAD_RECORDS.value and not run.is_finished:
             skipped = report_bad_records({split: s.bad_records for split, s in shards.items()}, run)
     cluster.wait()
     return skipped
+
+
+def _what_is_run(shards: dict[str, Shards], strategy: Any) -> str:
+    """The flags, and in comments what else the state of the input depends on."""
+    lines = [f"# {Cluster(strategy).size} processes, {strategy.num_replicas_in_sync} devices"]
+    lines += [f"# {split}: {len(s.files)} files, {sum(map(os.path.getsize, s.files))} bytes, "
+              f"{s.num_records} good records" for split, s in shards.items()]
+    # A run that was moved is still the same run.
+    return "\n".join(lines) + "\n" + program.resolved_flags(without=("overwrite", "run_dir"))
 
 
 def _train(schema: Schema, shards: dict[str, Shards], run: RunDirectory, strategy: Any,

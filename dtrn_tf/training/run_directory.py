@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -14,10 +15,13 @@ from dtrn_tf import models  # noqa: F401  (registers DTRN for load_model)
 from dtrn_tf.data.preprocessing import Preprocessing
 from dtrn_tf.data.statistics import Statistics, save_statistics
 from dtrn_tf.errors import UserError
-from dtrn_tf.files import write_json, write_text
+from dtrn_tf.files import write_json, write_text, writing
 from dtrn_tf.schema import Schema, load_schema
 
 _DATA_FILES = ("schema.yaml", "statistics.json", "vocabularies")
+# These change neither weights nor metrics.
+_MAY_CHANGE = ("--checkpoint_every=", "--steps_per_call=")
+_MOST_CHANGES = 12
 
 
 class RunDirectory:
@@ -51,49 +55,52 @@ class RunDirectory:
 
         Args:
             data_dir: Schema, statistics and vocabularies are copied from here.
-            flags: The resolved flags, a flagfile.
+            flags: The resolved flags, a flagfile; comments in it may say what else must stay.
             statistics: In place of those in `data_dir`.
 
         Raises:
-            UserError: The directory holds a run with other flags or another schema.
+            UserError: The directory holds a run with other flags or another schema, or cannot be
+                written.
         """
         if self.is_started:
             self._check_same_flags(flags)
             self._check_same_schema(data_dir)
             return
-        os.makedirs(self.path, exist_ok=True)
-        for name in _DATA_FILES:
-            _copy(os.path.join(data_dir, name), self.file(name))
-        if statistics:
-            save_statistics(statistics, self.file("statistics.json"))
-        write_json(self.file("versions.json"), _versions())
-        # Last, because its presence says that the rest is whole.
-        write_text(self.file("flags.txt"), flags)
+        with writing(self.path):
+            os.makedirs(self.path, exist_ok=True)
+            for name in _DATA_FILES:
+                _copy(os.path.join(data_dir, name), self.file(name))
+            if statistics:
+                save_statistics(statistics, self.file("statistics.json"))
+            write_json(self.file("versions.json"), _versions())
+            # Last, because its presence says that the rest is whole.
+            write_text(self.file("flags.txt"), flags)
 
     def _check_same_flags(self, flags: str) -> None:
         with open(self.file("flags.txt"), encoding="utf-8") as file:
-            before = set(file.read().splitlines())
-        now = set(flags.splitlines())
-        changed = [f"was {line}" for line in sorted(before - now)]
-        changed += [f"now {line}" for line in sorted(now - before)]
+            changed = _changes(_binding(file.read()), _binding(flags))
         if changed:
             raise UserError(
-                f"{self.path}: a run goes on only with its own flags. Received: "
-                f"{'; '.join(changed)}. Remedy: take them back, choose another --run_dir, or "
-                "begin anew with --overwrite.")
+                f"{self.path}: a run goes on only with its own flags. Received: {changed}. "
+                "Remedy: take them back, choose another --run_dir, or begin anew with "
+                "--overwrite.")
 
     def _check_same_schema(self, data_dir: str) -> None:
         path = os.path.join(data_dir, "schema.yaml")
-        if load_schema(path) != load_schema(self.file("schema.yaml")):
+        before, now = (_entries(load_schema(file).to_dict())
+                       for file in (self.file("schema.yaml"), path))
+        changed = _changes(before, now)
+        if changed:
             raise UserError(
                 f"{self.path}: a run goes on only with the schema that it began with. Received: "
-                f"{path} has changed. Remedy: choose another --run_dir, or begin anew with "
-                "--overwrite.")
+                f"{path} has changed: {changed}. Remedy: choose another --run_dir, or begin anew "
+                "with --overwrite.")
 
     def read_flags(self) -> dict[str, str]:
         """The flags of the run by name, as text; of `--wide` and `--nowide` only the names."""
         with open(self.file("flags.txt"), encoding="utf-8") as file:
-            pairs = [line.removeprefix("--").partition("=") for line in file.read().splitlines()]
+            pairs = [line.removeprefix("--").partition("=") for line in file.read().splitlines()
+                     if line.startswith("--")]
         return {name: value for name, _, value in pairs}
 
     def remove(self) -> None:
@@ -103,11 +110,16 @@ class RunDirectory:
 
     def save_best(self, model: Any, results: dict[str, Any]) -> None:
         """Keeps this model as the best so far, with its validation metrics."""
-        os.makedirs(self.file("best"), exist_ok=True)
         temporary = self.file("best", "model.tmp.keras")
-        model.save(temporary)
-        os.replace(temporary, self.file("best", "model.keras"))
-        write_json(self.file("best", "metrics.json"), results)
+        with writing(self.file("best")):
+            os.makedirs(self.file("best"), exist_ok=True)
+            try:
+                model.save(temporary)
+                os.replace(temporary, self.file("best", "model.keras"))
+            finally:
+                with contextlib.suppress(FileNotFoundError):
+                    os.remove(temporary)
+            write_json(self.file("best", "metrics.json"), results)
 
     def read_best(self) -> dict[str, Any]:
         """Step and validation metrics of the best model."""
@@ -116,7 +128,8 @@ class RunDirectory:
 
     def finish(self, summary: dict[str, Any]) -> None:
         """Writes metrics.json; its presence says that the run has ended."""
-        write_json(self.file("metrics.json"), {**summary, **self.read_best()})
+        with writing(self.path):
+            write_json(self.file("metrics.json"), {**summary, **self.read_best()})
 
 
 def load_run(path: str) -> tuple[Any, Preprocessing, Schema]:
@@ -132,6 +145,31 @@ def load_run(path: str) -> tuple[Any, Preprocessing, Schema]:
     schema = load_schema(os.path.join(path, "schema.yaml"))
     model = tf.keras.models.load_model(model_file, compile=False)
     return model, Preprocessing(schema, path), schema
+
+
+def _binding(flags: str) -> set[str]:
+    """The lines of a flagfile that decide what comes out."""
+    return {line for line in flags.splitlines() if not line.startswith(_MAY_CHANGE)}
+
+
+def _entries(value: Any, place: str = "") -> set[str]:
+    """Every value of a nested structure with its place: `tasks.click.weight: 1.0`."""
+    if isinstance(value, dict):
+        parts = [(str(key), part) for key, part in value.items()]
+    elif isinstance(value, list):
+        parts = [(str(part.get("name", number)) if isinstance(part, dict) else str(number), part)
+                 for number, part in enumerate(value)]
+    else:
+        return {f"{place}: {value}"}
+    return {entry for key, part in parts
+            for entry in _entries(part, f"{place}.{key}" if place else key)}
+
+
+def _changes(before: set[str], now: set[str]) -> str:
+    lines = [f"was {line}" for line in sorted(before - now)]
+    lines += [f"now {line}" for line in sorted(now - before)]
+    more = [f"and {len(lines) - _MOST_CHANGES} more"] if len(lines) > _MOST_CHANGES else []
+    return "; ".join(lines[:_MOST_CHANGES] + more)
 
 
 def _copy(source: str, target: str) -> None:

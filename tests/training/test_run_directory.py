@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import math
 import os
@@ -33,14 +34,32 @@ def test_a_run_goes_on_only_with_its_own_flags(tmp_path, small_data):
         run.start(small_data, FLAGS.replace("seed=0", "seed=1"))
 
 
+def test_flags_that_change_nothing_in_the_result_may_change(tmp_path, small_data):
+    run = RunDirectory(str(tmp_path / "run"))
+    run.start(small_data, "--checkpoint_every=9\n" + FLAGS)
+    run.start(small_data, "--checkpoint_every=3\n--steps_per_call=1\n" + FLAGS)
+
+
+def test_of_many_changes_the_first_are_shown(tmp_path, small_data):
+    run = RunDirectory(str(tmp_path / "run"))
+    run.start(small_data, "".join(f"--flag{number:02}=1\n" for number in range(20)))
+    with pytest.raises(UserError, match="was --flag00=1; .*was --flag11=1; and 8 more. Remedy"):
+        run.start(small_data, "")
+
+
 def test_a_run_goes_on_only_with_its_own_schema(tmp_path, small_data):
     run = RunDirectory(str(tmp_path / "run"))
     run.start(small_data, FLAGS)
     changed = tmp_path / "changed"
     changed.mkdir()
-    save_schema(small_schema(sample_weight=None), changed / "schema.yaml")
+    tasks = small_schema().tasks
+    changed_task = dataclasses.replace(tasks[1], weight=3.0)
+    save_schema(small_schema(tasks=(tasks[0], changed_task, *tasks[2:])),
+                changed / "schema.yaml")
     with pytest.raises(UserError, match="a run goes on only with the schema that it began with. "
-                                        "Received: .*schema.yaml has changed. Remedy: .*overwrite"):
+                                        "Received: .*schema.yaml has changed: was tasks.order."
+                                        "weight: 2.0; now tasks.order.weight: 3.0. Remedy: .*"
+                                        "--overwrite"):
         run.start(str(changed), FLAGS)
 
 
@@ -79,6 +98,24 @@ def test_the_best_model_replaces_the_one_before(tmp_path):
         text = file.read()
     # NaN is no JSON.
     assert json.loads(text) == {"steps": 7, "step": 2, "valid": {"click": {"auc": None}}}
+
+
+def test_a_best_model_that_cannot_be_written_leaves_the_one_before(tmp_path):
+    run = RunDirectory(str(tmp_path))
+    run.save_best(_Model("good"), {"step": 1})
+
+    class Full(_Model):
+        def save(self, path):
+            super().save(path)
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(UserError, match="best: should be a directory that can be written and has "
+                                        "room. Received: No space left on device. Remedy"):
+        run.save_best(Full("half"), {"step": 2})
+    assert sorted(os.listdir(run.file("best"))) == ["metrics.json", "model.keras"]
+    with open(run.file("best", "model.keras")) as file:
+        assert file.read() == "good"
+    assert run.read_best() == {"step": 1}
 
 
 def test_load_run_without_a_model(tmp_path):
