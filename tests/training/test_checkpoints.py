@@ -1,5 +1,6 @@
 import os
 import pathlib
+import resource
 import shutil
 
 import numpy as np
@@ -125,7 +126,19 @@ def test_a_save_that_fails_leaves_the_states_before(tmp_path, monkeypatch):
                                             "No space left on device. Nothing of it is left; the "
                                             "last one, of step 4, is whole. Remedy: make room"):
             run.save(6)
+    # Stands for a full disk, which a test cannot make: a file ends at 100 bytes.
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(UserError, match="ckpt-6: .* the last one, of step 4, is whole"):
+            run.save(6)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert sorted(os.listdir(tmp_path)) == ["ckpt-2", "ckpt-4"]
+    assert _Run(tmp_path).checkpoints.restore() == 4
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="there is none before"):
         _Run(tmp_path / "file").save(1)
+    # Nobody, not even root, makes directories there: like a disk that can only be read.
+    with pytest.raises(UserError, match="/proc/run/ckpt-1: a checkpoint should be written"):
+        _Run("/proc/run").save(1)

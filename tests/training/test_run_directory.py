@@ -63,6 +63,12 @@ def test_a_run_goes_on_only_with_its_own_schema(tmp_path, small_data):
         run.start(str(changed), FLAGS)
 
 
+def test_a_directory_that_cannot_be_made(small_data):
+    with pytest.raises(UserError, match="/proc/run: should be a directory that can be written and "
+                                        "has room. Received: .* Remedy: make room"):
+        RunDirectory("/proc/run").start(small_data, FLAGS)
+
+
 def test_remove_deletes_runs_only(tmp_path, small_data):
     precious = tmp_path / "precious"
     precious.mkdir()
