@@ -56,6 +56,11 @@ class TaskBalancer(tf.Module):
         Returns:
             Weights of the losses for what belongs to single tasks, and for shared weights. [K] each
         """
+        if gram is not None:
+            # Gradients that overflow say nothing, and what is remembered must stay finite: such a
+            # step changes no weight anyway.
+            usable = tf.reduce_all(tf.math.is_finite(gram))
+            gram = tf.where(usable, gram, tf.eye(gram.shape[0], dtype=gram.dtype))
         norms = None if gram is None else tf.sqrt(tf.linalg.diag_part(gram))
         own = self._task_weights * self._loss_weighting(losses, norms)
         shared = own

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from dtrn_tf.balancing import TaskBalancer
-from dtrn_tf.errors import UserError
 from dtrn_tf.layers.variables import table_variable
+from dtrn_tf.training.bad_batch import bad_step_error
 from dtrn_tf.training.checkpoints import Checkpoints
 from dtrn_tf.training.cluster import Cluster
 from dtrn_tf.training.interruption import Interrupted
+from dtrn_tf.training.reporter import Reporter, Results
 from dtrn_tf.training.run_directory import RunDirectory
 from dtrn_tf.training.selection import Selection
 from dtrn_tf.training.step import TrainStep
-
-Results = Mapping[str, Mapping[str, float]]
+from dtrn_tf.training.steps_done import StepsDone
 
 
 class Trainer:
@@ -83,7 +80,7 @@ class Trainer:
             an impression, or a candidate of a request.
 
         Raises:
-            UserError: The loss is not finite.
+            UserError: The loss or its gradient is not finite; the batch is kept.
             Interrupted: A stop was requested; the state is saved.
         """
         start, first = time.time(), int(self._step)
@@ -92,8 +89,9 @@ class Trainer:
         with writer.as_default(), tqdm(total=self._total_steps, initial=first, unit=" steps",
                                        desc="training", mininterval=1.0,
                                        disable=not self._cluster.is_chief) as progress:
+            reporter = Reporter(self._model.schema.task_names, progress)
             while int(self._step) < self._total_steps and not self._ends():
-                self._advance(progress)
+                self._advance(reporter)
         self._checkpoints.save(int(self._step))
         seconds = time.time() - start
         return {"steps": int(self._step), "best_step": self._selection.best_step,
@@ -110,62 +108,46 @@ class Trainer:
                               f"{self._total_steps}, which is saved")
         return True
 
-    def _advance(self, progress: tqdm) -> None:
+    def _advance(self, reporter: Reporter) -> None:
         """Runs until the next evaluation, checkpoint or end of a call, then does what is due."""
         step = int(self._step)
         until = min(step + self._steps_per_call, self._total_steps,
                     *(step - step % every + every
                       for every in (self._eval_every, self._checkpoint_every)))
-        start = time.time()
-        losses, rows = self._train_step.run(self._iterator, until - step)
+        start = time.perf_counter()
+        done = self._train_step.run(self._iterator, until - step)
+        if not done.sound:
+            raise bad_step_error(self._run, self._model.schema.task_names, done,
+                                 step + int(done.count), self._bad_batches(done))
         self._step.assign(until)
-        self._report_losses(losses.numpy(), until)
-        report_balance(self._train_step.balancer, self._model.schema.task_names, until)
-        self._rows += int(rows)
-        speed = int(rows) / (time.time() - start)
-        progress.set_postfix_str(f"loss {float(tf.reduce_sum(losses)):.4f}, "
-                                 f"{speed:,.0f} examples/s", refresh=False)
-        progress.update(until - step)
+        self._rows += int(done.rows)
+        reporter.steps(done, until, time.perf_counter() - start)
+        reporter.balance(self._train_step.balancer, until)
         if until % self._eval_every == 0 or until == self._total_steps:
-            self._evaluate_now(until, progress)
+            self._evaluate_now(until, reporter)
         elif until % self._checkpoint_every == 0:
             self._checkpoints.save(until)
 
-    def _report_losses(self, losses: np.ndarray, step: int) -> None:
-        for task, loss in zip(self._model.schema.task_names, losses):
-            tf.summary.scalar(f"train/loss/{task}", loss, step=step)
-            if not np.isfinite(loss):
-                raise UserError(f"the loss of task {task!r} should be finite. Received: {loss} "
-                                f"before step {step}. Remedy: look for odd numbers among the "
-                                "features, or lower the learning rates.")
+    def _bad_batches(self, done: StepsDone) -> dict[str, Any]:
+        """By what to add to the name of the file: nothing where there is one replica in all."""
+        batches = self._train_step.local_batches(done)
+        if len(batches) * self._cluster.size == 1:
+            return {"": batches[0]}
+        first = self._cluster.index * len(batches)
+        return {f".replica-{first + place}": batch for place, batch in enumerate(batches)}
 
-    def _evaluate_now(self, step: int, progress: tqdm) -> None:
+    def _evaluate_now(self, step: int, reporter: Reporter) -> None:
         if self._cluster.is_chief:
-            self._select(step, progress)
+            self._select(step, reporter)
         # After the best model is safe: a run killed between the two evaluates once more.
         self._checkpoints.save(step)
 
-    def _select(self, step: int, progress: tqdm) -> None:
+    def _select(self, step: int, reporter: Reporter) -> None:
         results = self._evaluate()
-        for task, metrics in results.items():
-            for name, value in metrics.items():
-                tf.summary.scalar(f"valid/{name}/{task}", value, step=step)
         better = self._selection.update(results, step)
         if better:
             self._run.save_best(self._model, {"step": step, "valid": results})
-        aucs = "  ".join(f"{task} {metrics['auc']:.4f}" for task, metrics in results.items()
-                         if "auc" in metrics)
-        progress.write(f"step {step}: validation AUC {aucs}{'  (best)' if better else ''}")
-
-
-def report_balance(balancer: TaskBalancer, tasks: Sequence[str], step: int) -> None:
-    """Writes the tasks' weights, and the cosines of their gradients where they were computed."""
-    for task, weight in zip(tasks, balancer.applied.numpy()):
-        tf.summary.scalar(f"train/weight/{task}", weight, step=step)
-    if balancer.needs_gradients:
-        cosines = balancer.cosines.numpy()
-        for (i, first), (j, second) in itertools.combinations(enumerate(tasks), 2):
-            tf.summary.scalar(f"train/gradient_cosine/{first}/{second}", cosines[i, j], step=step)
+        reporter.evaluation(results, step, better)
 
 
 def _random_states(model: Any) -> list[tf.Variable]:

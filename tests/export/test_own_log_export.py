@@ -39,9 +39,9 @@ def run_dir(tmp_path_factory):
     dataset = read_records(list_shards(directory, "train"), SCHEMA,
                            Preprocessing(SCHEMA, directory), batch_size=31, repeat=True)
     batches = iter(dataset)
-    first, _ = step.run(batches, 2)
+    first, *_ = step.run(batches, 2)
     step.run(batches, 60)
-    last, _ = step.run(batches, 2)
+    last, *_ = step.run(batches, 2)
     assert np.all(last.numpy() < 0.3 * first.numpy()), (first, last)
     os.makedirs(os.path.join(directory, "best"))
     model.save(os.path.join(directory, "best", "model.keras"))

@@ -1,7 +1,8 @@
 import numpy as np
 import tensorflow as tf
+from descent import Descent
 
-from dtrn_tf.optimizers import PairedOptimizer, make_optimizer, make_row_optimizer
+from dtrn_tf.optimizers import PairedOptimizer, RowOptimizer, make_optimizer, make_row_optimizer
 
 keras = tf.keras
 
@@ -45,3 +46,17 @@ def test_gradients_of_its_targets():
     assert isinstance(rows, tf.IndexedSlices)
     np.testing.assert_array_equal(rows.values, [[4.0], [4.0]])
     np.testing.assert_array_equal(dense, [6.0])
+
+
+def test_clipping_by_the_norm_of_the_dense_gradient():
+    """|g| = |(3, 4, 12)| = 13, so that clip_norm=6.5 halves everything, tables too."""
+    for clip_norm, factor in ((6.5, 0.5), (13.5, 1.0)):
+        table = keras.Variable([[0.0], [1.0]])
+        weights = [keras.Variable([1.0, 1.0]), keras.Variable(1.0)]
+        paired = PairedOptimizer(RowOptimizer(Descent(), 0.1), keras.optimizers.SGD(0.1), [table],
+                                 weights, clip_norm=clip_norm)
+        rows = tf.IndexedSlices(tf.constant([[50.0], [30.0]]), tf.constant([1, 1]))
+        paired.apply([rows, tf.constant([3.0, -4.0]), tf.constant(12.0)])
+        np.testing.assert_allclose(table[1, 0], 1.0 - 8.0 * factor, rtol=1e-6)
+        np.testing.assert_allclose(weights[0], [1 - 0.3 * factor, 1 + 0.4 * factor], rtol=1e-6)
+        np.testing.assert_allclose(weights[1], 1 - 1.2 * factor, rtol=1e-5)

@@ -34,12 +34,19 @@ with strategy.scope():
     model.build()
     optimizer = PairedOptimizer(
         make_row_optimizer(sys.argv[3], 0.05, 0.1), make_optimizer("adam", 0.01),
-        model.embedding_tables, model.dense_weights)
+        model.embedding_tables, model.dense_weights, clip_norm=float(sys.argv[5]) or None)
     balancer = None if sys.argv[4] == "none" else TaskBalancer(
         [1.0] * 4, make_loss_weighting("gradnorm", 4), GradientMethod(sys.argv[4], 4))
 step = TrainStep(model, optimizer, schema, strategy, balancer)
-losses, rows = step.run(iter(dataset), 6)
+losses, rows, *_ = step.run(iter(dataset), 6)
 weights = np.concatenate([np.ravel(w) for w in model.get_weights()]).astype(float)
+traces = step._run_one.experimental_get_tracing_count()
+# A batch that is not sound stops all replicas and changes nothing.
+bad = dataset.map(lambda features, *rest: ({**features, "age": features["age"] / 0.0}, *rest))
+stopped = step.run(iter(bad), 3)
+after = np.concatenate([np.ravel(w) for w in model.get_weights()]).astype(float)
 print(json.dumps({"replicas": strategy.num_replicas_in_sync, "losses": losses.numpy().tolist(),
                   "rows": int(rows), "weights": weights.tolist(),
-                  "traces": step._run_one.experimental_get_tracing_count()}))
+                  "traces": traces, "stopped_after": int(stopped.count),
+                  "sound": bool(stopped.sound), "unchanged": bool((after == weights).all()),
+                  "bad_batches": len(step.local_batches(stopped))}))

@@ -78,9 +78,11 @@ def test_the_last_step_is_evaluated_and_curves_are_written(small_data, tmp_path)
 
 def test_a_loss_that_is_not_finite_stops_the_run(small_data, tmp_path):
     trainer, _ = _trainer(small_data, tmp_path, total_steps=50, learning_rate=1e30)
-    with pytest.raises(UserError, match="the loss of task '.*' should be finite. Received: .* "
-                                        "before step .* Remedy: .*learning rates"):
+    with pytest.raises(UserError, match=r"the loss of task '.*' should be finite. Received: .* "
+                                        r"in step \d+, which changed no weight. Remedy: .*"
+                                        r"bad_batch/step-\d+\.npz .*learning rates"):
         trainer.train()
+    assert len(list((tmp_path / "bad_batch").iterdir())) == 2
 
 
 def test_a_finished_run_has_nothing_left_to_do(small_data, tmp_path):

@@ -58,7 +58,8 @@ def _train_step(layout, path, data_dir, architecture):
         RowOptimizer(Descent(), 1.0), tf.keras.optimizers.SGD(1.0), model.embedding_tables,
         model.dense_weights)
     before = model.get_weights()
-    losses, rows = TrainStep(model, optimizer, schema, make_strategy("cpu")).run(iter(dataset), 1)
+    step = TrainStep(model, optimizer, schema, make_strategy("cpu"))
+    losses, rows, *_ = step.run(iter(dataset), 1)
     assert rows == 23
     # A step of rate 1 takes the gradient away.
     return logits, losses, [b - a for b, a in zip(before, model.get_weights())]

@@ -47,7 +47,7 @@ def _step(model, rate=1.0):
 def test_losses_and_update_by_hand():
     model = Linear()
     batch = _batch([2, 2, 3], [1.0, 0.0, 1.0], [3.0, 0.0, 9.0], [1.0, 3.0, 2.0], [1.0, 1.0, 0.0])
-    losses, rows = _step(model).run(_iterator(batch), 1)
+    losses, rows, *_ = _step(model).run(_iterator(batch), 1)
     assert rows == 3
     p = 1 / (1 + np.exp(-1.0))
     click = (-np.log(p) - 3 * np.log(1 - p) - 2 * np.log(p)) / 6
@@ -85,7 +85,7 @@ def test_many_steps_in_one_call_equal_single_calls():
 def test_a_task_without_observed_rows_changes_nothing():
     model = Linear()
     batch = _batch([2, 3], [1.0, 0.0], [7.0, 8.0], [0.0, 0.0], [0.0, 0.0])
-    losses, rows = _step(model).run(_iterator(batch), 1)
+    losses, rows, *_ = _step(model).run(_iterator(batch), 1)
     np.testing.assert_array_equal(losses, [0.0, 0.0])
     assert rows == 2
     np.testing.assert_array_equal(np.array(model.table), np.ones((6, 1)))

@@ -26,13 +26,14 @@ def request_data(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("layout, optimizer, gradient_method", [
-    ("impression", "rowwise_adagrad", "gradvac"), ("request", "lazy_adam", "none")])
+@pytest.mark.parametrize("layout, optimizer, gradient_method, clip_norm", [
+    ("impression", "rowwise_adagrad", "gradvac", "0"), ("request", "lazy_adam", "none", "0.02")])
 def test_two_devices_reach_the_weights_of_one_on_the_same_global_batches(
-        small_data, request_data, layout, optimizer, gradient_method):
+        small_data, request_data, layout, optimizer, gradient_method, clip_norm):
     """Of requests, the devices have unequal numbers of rows, and other numbers in every step."""
     data_dir = small_data if layout == "impression" else request_data
-    one, two = (_train(replicas, data_dir, optimizer, gradient_method) for replicas in (1, 2))
+    one, two = (_train(replicas, data_dir, optimizer, gradient_method, clip_norm)
+                for replicas in (1, 2))
     assert (one["replicas"], two["replicas"]) == (1, 2)
     # 6 steps of 8 records; the 10 requests have 23 rows.
     assert one["rows"] == two["rows"] and (one["rows"] == 48) == (layout == "impression")
@@ -40,6 +41,9 @@ def test_two_devices_reach_the_weights_of_one_on_the_same_global_batches(
     np.testing.assert_allclose(two["losses"], one["losses"], rtol=1e-5)
     np.testing.assert_allclose(two["weights"], one["weights"], atol=2e-4)
     assert np.abs(np.array(one["weights"])).max() > 0.01
+    for run in (one, two):
+        assert (run["stopped_after"], run["sound"], run["unchanged"]) == (1, False, True)
+        assert run["bad_batches"] == run["replicas"]
 
 
 @pytest.fixture
