@@ -18,8 +18,8 @@ NAMES = {
         "RowwiseAdagrad", "SCHEDULE_NAMES", "Schedule", "make_optimizer", "make_row_optimizer",
         "make_schedule"],
     dtrn_tf.training: [
-        "RunDirectory", "Selection", "TrainStep", "Trainer", "load_run", "make_strategy",
-        "report_bad_records"],
+        "RunDirectory", "Selection", "TrainStep", "Trainer", "load_bad_batch", "load_run",
+        "make_strategy", "report_bad_records"],
 }
 
 
