@@ -11,6 +11,7 @@ from dtrn_tf.optimizers import (OPTIMIZER_NAMES, ROW_OPTIMIZER_NAMES, SCHEDULE_N
                                 PairedOptimizer, Schedule, make_optimizer, make_row_optimizer,
                                 make_schedule)
 from dtrn_tf.training.freezing import freeze
+from pipelines.numerics_flags import clip_norm, loss_scale
 
 _EMBEDDING_OPTIMIZER = flags.DEFINE_enum(
     "embedding_optimizer", "lazy_adam", ROW_OPTIMIZER_NAMES,
@@ -56,7 +57,7 @@ def build_optimizer(model: Any, total_steps: int) -> PairedOptimizer:
     # One count of steps for both: ours.
     rate = rate.counted_by(rows.steps) if isinstance(rate, Schedule) else rate
     return PairedOptimizer(rows, make_optimizer(_DENSE_OPTIMIZER.value, rate),
-                           model.embedding_tables, model.dense_weights)
+                           model.embedding_tables, model.dense_weights, clip_norm(), loss_scale())
 
 
 def optimizer_names() -> dict[str, str]:

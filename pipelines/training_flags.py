@@ -21,7 +21,9 @@ from dtrn_tf.schema import Schema
 from dtrn_tf.training import RunDirectory, Selection, Trainer, TrainStep, make_strategy
 from dtrn_tf.training.cluster import Cluster
 from dtrn_tf.training.strategy import STRATEGY_NAMES
+from dtrn_tf.training.watch import Watch
 from pipelines.model_flags import build_model
+from pipelines.numerics_flags import set_numerics
 from pipelines.optimizer_flags import build_optimizer
 from pipelines.warm_start_flags import warm_start
 
@@ -65,6 +67,10 @@ _CHECKPOINT_EVERY = flags.DEFINE_integer(
 _STEPS_PER_CALL = flags.DEFINE_integer(
     "steps_per_call", 20, "Steps in one graph call; between calls the progress line moves.",
     lower_bound=1)
+_WATCH_EVERY = flags.DEFINE_integer(
+    "watch_every", 200,
+    "Steps between looks at the tasks' gradients and the gates, written to TensorBoard "
+    "(docs/watching.md); 0: never.", lower_bound=0)
 _SELECTION_METRIC = flags.DEFINE_string(
     "selection_metric", "mean_auc",
     "Validation metric that chooses the best model: mean_METRIC or TASK/METRIC, e.g. like/auc.")
@@ -75,6 +81,7 @@ _PATIENCE = flags.DEFINE_integer(
 
 def build_strategy() -> Any:
     """The strategy of the flags; before TensorFlow computes anything, as a cluster needs it."""
+    set_numerics()
     return make_strategy(_STRATEGY.value)
 
 
@@ -115,6 +122,8 @@ def build_trainer(schema: Schema, shards: dict[str, Shards], run: RunDirectory, 
         selection=Selection(_SELECTION_METRIC.value, _PATIENCE.value), run=run,
         total_steps=total_steps, eval_every=_EVAL_EVERY.value or max(1, round(steps_per_epoch)),
         checkpoint_every=_CHECKPOINT_EVERY.value, steps_per_call=_STEPS_PER_CALL.value,
+        watch=Watch(model, schema, strategy, optimizer.loss_scale) if _WATCH_EVERY.value else None,
+        watch_every=_WATCH_EVERY.value or total_steps,
         cluster=cluster, stop_requested=stop_requested)
 
 

@@ -22,7 +22,6 @@ class TaskBalancer(tf.Module):
 
     Attributes:
         applied: Weights of the last step on the shared weights, for reports. [K]
-        cosines: Cosines of the tasks' gradients in the last step; zero if not needed. [K, K]
 
     >>> from dtrn_tf.balancing import make_loss_weighting
     >>> balancer = TaskBalancer([1.0, 3.0], make_loss_weighting("fixed", 2))
@@ -37,9 +36,7 @@ class TaskBalancer(tf.Module):
         self._task_weights = tf.constant(task_weights, tf.float32)
         self._loss_weighting = loss_weighting
         self._gradient_method = gradient_method
-        num_tasks = len(task_weights)
         self.applied = state(tf.constant(task_weights, tf.float32))
-        self.cosines = state(tf.zeros([num_tasks, num_tasks]))
 
     @property
     def needs_gradients(self) -> bool:
@@ -64,9 +61,7 @@ class TaskBalancer(tf.Module):
         norms = None if gram is None else tf.sqrt(tf.linalg.diag_part(gram))
         own = self._task_weights * self._loss_weighting(losses, norms)
         shared = own
-        if gram is not None and norms is not None:
-            self.cosines.assign(tf.math.divide_no_nan(gram, norms[:, tf.newaxis] * norms))
-            if self._gradient_method is not None:
-                shared = own * self._gradient_method(gram * own[:, tf.newaxis] * own)
+        if gram is not None and self._gradient_method is not None:
+            shared = own * self._gradient_method(gram * own[:, tf.newaxis] * own)
         self.applied.assign(shared)
         return own, shared

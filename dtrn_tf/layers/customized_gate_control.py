@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from dtrn_tf.layers.arguments import check_rate, check_units, check_whole
 from dtrn_tf.layers.experts import mix
+from dtrn_tf.layers.gate_record import noted
 from dtrn_tf.layers.parallel_dense import ParallelDense
 from dtrn_tf.layers.parallel_mlp import ParallelMLP
 from dtrn_tf.layers.split_fields import Fields, each_view
@@ -102,13 +103,14 @@ class CustomizedGateControl(tf.keras.layers.Layer):
         own_of_task = tf.reshape(own, [-1, len(tasks), size, self.units[-1]])
         shared = self.shared_experts(stream, training=training)  # [B, J', E, U]
         own_gates, shared_gates = tf.split(
-            self.task_gates(views, parts=tasks), [size, num_shared], axis=-1
+            noted(self.task_gates(views, parts=tasks), "tasks"), [size, num_shared], axis=-1
         )  # [B, K, E] each
         outputs = mix(own_gates, own_of_task) + mix(shared_gates, shared)
         if not self.shared_gate:
             return outputs  # [B, K, U]
+        gates = noted(self.stream_gate(stream), "stream")
         own_gates, shared_gates = tf.split(
-            tf.squeeze(self.stream_gate(stream), 2), [own.shape[1], num_shared], axis=-1
+            tf.squeeze(gates, 2), [own.shape[1], num_shared], axis=-1
         )  # [B, J', K * E], [B, J', E]
         return outputs, mix(own_gates, tf.expand_dims(own, 1)) + mix(shared_gates, shared)
 

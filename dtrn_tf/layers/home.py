@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from dtrn_tf.layers.arguments import check_rate, check_units, check_whole
 from dtrn_tf.layers.experts import mix
+from dtrn_tf.layers.gate_record import noted
 from dtrn_tf.layers.normalized_experts import NormalizedExperts
 from dtrn_tf.layers.parallel_dense import ParallelDense
 
@@ -125,7 +126,7 @@ class HoME(tf.keras.layers.Layer):
 
         visible = [[True] + self._visible(group) for group in groups]
         scores = self.task_gates(inputs, parts=tasks)
-        gates = self._masked_softmax(scores, visible)  # [B, K, (1 + M) * E]
+        gates = noted(self._masked_softmax(scores, visible), "tasks")  # [B, K, (1 + M) * E]
         own_gates, common_gates = tf.split(gates, [own.shape[2], common.shape[2]], axis=-1)
         own_gates += self._self_gates(self.task_self_gates(inputs, parts=tasks))
         return mix(own_gates, own) + mix(common_gates, common)  # [B, K, U]
@@ -135,7 +136,8 @@ class HoME(tf.keras.layers.Layer):
         experts = self.meta_experts(inputs, training=training)  # [B, M * E, U]
         own = tf.reshape(experts, [-1, self.num_groups + 1, self.num_experts, self.units[-1]])
         visible = [self._visible(group) for group in range(self.num_groups + 1)]
-        gates = self._masked_softmax(self.meta_gates(inputs), visible)  # [B, M, M * E]
+        gates = self._masked_softmax(self.meta_gates(inputs), visible)
+        gates = noted(gates, "groups")  # [B, M, M * E]
         self_gates = self._self_gates(self.meta_self_gates(inputs))  # [B, M, E]
         return mix(gates, experts[:, tf.newaxis]) + mix(self_gates, own)
 

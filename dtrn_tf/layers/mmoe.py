@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from dtrn_tf.layers.arguments import check_rate, check_units, check_whole
 from dtrn_tf.layers.experts import mix
+from dtrn_tf.layers.gate_record import noted
 from dtrn_tf.layers.parallel_dense import ParallelDense
 from dtrn_tf.layers.parallel_mlp import ParallelMLP
 from dtrn_tf.layers.split_fields import Fields, each_view
@@ -72,7 +73,7 @@ class MMoE(tf.keras.layers.Layer):
         self, inputs: Fields, training: bool | None = None, tasks: Sequence[int] | None = None
     ) -> tf.Tensor:
         experts = self.experts(each_view(inputs), training=training)  # [B, J, E, U]
-        return mix(self.gates(inputs, parts=tasks), experts)  # [B, K, U]
+        return mix(noted(self.gates(inputs, parts=tasks), "tasks"), experts)  # [B, K, U]
 
     def input_tasks(self, tasks: Sequence[int]) -> Sequence[int]:
         """The tasks whose inputs the outputs of `tasks` need."""

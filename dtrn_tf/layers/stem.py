@@ -10,6 +10,7 @@ import tensorflow as tf
 from dtrn_tf.layers.arguments import check_rate, check_units, check_whole
 from dtrn_tf.layers.chosen import chosen
 from dtrn_tf.layers.experts import mix
+from dtrn_tf.layers.gate_record import noted
 from dtrn_tf.layers.parallel_dense import ParallelDense
 from dtrn_tf.layers.parallel_mlp import ParallelMLP
 
@@ -108,7 +109,7 @@ class STEM(tf.keras.layers.Layer):
         own = self.task_experts(slices, training=training)[:, tf.newaxis]  # [B, 1, K * E, U]
         common = self.shared_experts(shared, training=training)[:, tf.newaxis]  # [B, 1, E', U]
         own_gates, shared_gates = tf.split(
-            self.gates(chosen(slices + shared, tasks, axis=1), parts=tasks),
+            noted(self.gates(chosen(slices + shared, tasks, axis=1), parts=tasks), "tasks"),
             [own.shape[2], common.shape[2]],
             axis=-1,
         )  # [B, K, K * E], [B, K, E']

@@ -19,6 +19,7 @@ from dtrn_tf.training.run_directory import RunDirectory
 from dtrn_tf.training.selection import Selection
 from dtrn_tf.training.step import TrainStep
 from dtrn_tf.training.steps_done import StepsDone
+from dtrn_tf.training.watch import Watch
 
 
 class Trainer:
@@ -40,6 +41,8 @@ class Trainer:
         checkpoint_every: Steps between checkpoints, besides those at evaluations.
         steps_per_call: Steps that run in one call of the graph.
         cluster: The processes that train together; by default this one.
+        watch: Looks into the model now and then, or None.
+        watch_every: Steps between two looks.
         stop_requested: Whether to save and end before the next call.
     """
 
@@ -47,6 +50,7 @@ class Trainer:
                  evaluate: Callable[[], Results], selection: Selection, run: RunDirectory,
                  total_steps: int, eval_every: int, checkpoint_every: int = 1000,
                  steps_per_call: int = 20, cluster: Cluster | None = None,
+                 watch: Watch | None = None, watch_every: int = 1000,
                  stop_requested: Callable[[], bool] = lambda: False) -> None:
         self._model = model
         self._train_step = step
@@ -55,6 +59,8 @@ class Trainer:
         self._selection = selection
         self._run = run
         self._cluster = cluster or Cluster(tf.distribute.get_strategy())
+        self._watch = watch
+        self._watch_every = watch_every
         self._stop_requested = stop_requested
         self._rows = 0
         self._total_steps = total_steps
@@ -113,7 +119,7 @@ class Trainer:
         step = int(self._step)
         until = min(step + self._steps_per_call, self._total_steps,
                     *(step - step % every + every
-                      for every in (self._eval_every, self._checkpoint_every)))
+                      for every in (self._eval_every, self._checkpoint_every, self._watch_every)))
         start = time.perf_counter()
         done = self._train_step.run(self._iterator, until - step)
         if not done.sound:
@@ -123,6 +129,8 @@ class Trainer:
         self._rows += int(done.rows)
         reporter.steps(done, until, time.perf_counter() - start)
         reporter.balance(self._train_step.balancer, until)
+        if self._watch is not None and until % self._watch_every == 0:
+            reporter.watched(self._watch(done.batch), until)
         if until % self._eval_every == 0 or until == self._total_steps:
             self._evaluate_now(until, reporter)
         elif until % self._checkpoint_every == 0:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import tensorflow as tf
 from tqdm import tqdm
 
 from dtrn_tf.balancing import TaskBalancer
+from dtrn_tf.training.collapse import collapsed
 from dtrn_tf.training.steps_done import StepsDone
+from dtrn_tf.training.watch import Watched
 
 Results = Mapping[str, Mapping[str, float]]
 
@@ -26,6 +28,7 @@ class Reporter:
     def __init__(self, tasks: Sequence[str], progress: tqdm) -> None:
         self._tasks = tasks
         self._progress = progress
+        self._warned: set[str] = set()
 
     def steps(self, done: StepsDone, step: int, seconds: float) -> None:
         """Some steps, the last of them number `step`, which took `seconds` with their input."""
@@ -39,16 +42,32 @@ class Reporter:
         self._progress.update(int(done.count))
 
     def balance(self, balancer: TaskBalancer, step: int) -> None:
-        """The tasks' weights, and the cosines of their gradients where every step has them."""
+        """The tasks' weights."""
         for task, weight in zip(self._tasks, balancer.applied.numpy()):
             tf.summary.scalar(f"train/weight/{task}", weight, step=step)
-        if balancer.needs_gradients:
-            self.cosines(balancer.cosines.numpy(), step)
 
-    def cosines(self, cosines: Any, step: int) -> None:
-        """Cosines of the tasks' gradients on the shared weights. [K, K]"""
+    def watched(self, seen: Watched, step: int) -> None:
+        """Gradients of the tasks, gates, and a warning, once, of what has collapsed."""
+        for task, norm in zip(self._tasks, seen.norms.numpy()):
+            tf.summary.scalar(f"train/gradient_norm/{task}", norm, step=step)
+        cosines = seen.cosines.numpy()
         for (i, first), (j, second) in itertools.combinations(enumerate(self._tasks), 2):
             tf.summary.scalar(f"train/gradient_cosine/{first}/{second}", cosines[i, j], step=step)
+        for gate in seen.shares:
+            self._gate(gate, seen, step)
+
+    def _gate(self, gate: str, seen: Watched, step: int) -> None:
+        names = seen.mixture_names(gate, self._tasks)
+        entropies, shares = seen.entropies[gate].numpy(), seen.shares[gate].numpy()
+        for name, entropy in zip(names, entropies):
+            tf.summary.scalar(f"train/gate_entropy/{gate}/{name}", entropy, step=step)
+        for expert, share in enumerate(shares.mean(0)):
+            tf.summary.scalar(f"train/expert_share/{gate}/{expert}", share, step=step)
+        for text in collapsed(gate, names, entropies, shares):
+            if text not in self._warned:
+                self._progress.write(f"warning: step {step}: {text}; see docs/watching.md",
+                                     file=sys.stderr)
+            self._warned.add(text)
 
     def evaluation(self, results: Results, step: int, better: bool) -> None:
         """Metrics on the validation records."""

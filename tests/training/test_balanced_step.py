@@ -108,8 +108,6 @@ def test_pcgrad_changes_shared_weights_by_the_projected_gradients_and_others_by_
     weights = pcgrad(tf.constant(flat @ flat.T), order).numpy()
     assert np.abs(weights - 1).max() > 1e-3, "the example should have a conflict"
     np.testing.assert_allclose(balancer.applied, weights * task_weights, rtol=1e-3)
-    cosines = flat @ flat.T / np.linalg.norm(flat, axis=1) / np.linalg.norm(flat, axis=1)[:, None]
-    np.testing.assert_allclose(balancer.cosines, cosines, atol=1e-4)
     own = {id(v) for v in model.task_weights}
     for place, (variable, old) in enumerate(zip(variables, before)):
         by_task = np.stack([of_task[place] for of_task in gradients])
