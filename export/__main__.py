@@ -18,6 +18,7 @@ import tensorflow as tf  # isort: skip  (program quietens TensorFlow's start)
 
 from export.exporter import export_run
 from export.gate import Gate, min_auc_of_flags
+from export.stored_weight import FORMATS
 from export.verification import BATCH_SIZES
 
 _RUN_DIR = flags.DEFINE_string(
@@ -50,6 +51,10 @@ _KEEP_VERSIONS = flags.DEFINE_integer(
     "keep_versions", None,
     "After publishing, remove all but so many of the highest versions; by default none is removed.",
     lower_bound=1)
+_WEIGHTS = flags.DEFINE_enum(
+    "weights", "float32", FORMATS,
+    "How embedding tables and large dense weights are stored: int8 with one scale per row. The "
+    "size and, with --data_dir, the AUC beside float32 are printed.")
 
 
 def main() -> None:
@@ -60,7 +65,7 @@ def main() -> None:
     exported = export_run(_RUN_DIR.value, _EXPORT_DIR.value, _MODEL_NAME.value,
                           version=_VERSION.value, data_dir=_DATA_DIR.value,
                           max_bad_records=_MAX_BAD_RECORDS.value, gate=gate,
-                          keep_versions=_KEEP_VERSIONS.value)
+                          keep_versions=_KEEP_VERSIONS.value, weights=_WEIGHTS.value)
     print(f"Exported {exported.path}")
     print(f"Signatures: {', '.join(exported.signatures)}")
     print(f"Verified at batch sizes {', '.join(map(str, BATCH_SIZES))}: largest difference "
@@ -68,8 +73,8 @@ def main() -> None:
     print(f"Warm-up requests: {exported.warm_up}" if exported.warm_up else
           "No warm-up requests were written, so the first calls of a server will be slow. Remedy: "
           "pip install 'dtrn_tf[serving]' and export again.")
-    if exported.measured:
-        print(exported.measured)
+    for text in exported.measured:
+        print(text)
     for path in exported.removed:
         print(f"Removed {path}")
     print(f"Inputs and outputs: {exported.path}/assets.extra/README.md, to try: request.json")

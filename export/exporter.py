@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from dtrn_tf.files import write_json, write_text
 from dtrn_tf.schema import Schema
 from dtrn_tf.training.run_directory import load_run
-from export.gate import Gate
+from export.compact_weights import compact_weights
+from export.gate import Gate, split_records
 from export.model_card import model_card
 from export.real_records import real_records
 from export.sample_records import sample_records
@@ -38,7 +39,7 @@ class Exported:
         signatures: Names of its signatures.
         difference: Largest difference of an output to the Keras model.
         warm_up: How many requests a server replays before it takes the version into use.
-        measured: What the gate measured, a text for people; empty without a gate.
+        measured: Sizes and AUC of the weights' format and of the gate, texts for people.
         removed: Paths of older versions that were removed.
     """
 
@@ -46,14 +47,14 @@ class Exported:
     signatures: tuple[str, ...]
     difference: float
     warm_up: int
-    measured: str = ""
+    measured: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
 
 
 def export_run(
     run_dir: str, export_dir: str, model_name: str, *,
     version: int | None = None, data_dir: str | None = None, max_bad_records: int = 0,
-    gate: Gate = Gate(), keep_versions: int | None = None,
+    gate: Gate = Gate(), keep_versions: int | None = None, weights: str = "float32",
 ) -> Exported:
     """Writes the best model of a run as the next version of a model, verified or not at all.
 
@@ -67,14 +68,21 @@ def export_run(
             among those of the gate.
         gate: What the model must reach on records of `data_dir`.
         keep_versions: Remove all but so many of the highest versions; None: keep all.
+        weights: `float32`, or in which format they are stored; see `StoredWeight`.
 
     Raises:
-        UserError: The run, records, name or version do not do, the verification failed, or the
-            model may not pass the gate; no version is written.
+        UserError: The run, records, name, version or format do not do, the verification failed,
+            or the model may not pass the gate; no version is written.
     """
     model, preprocessing, schema = load_run(run_dir)
     measured_on = gate.records(schema, data_dir, max_bad_records)
-    signatures = build_signatures(model, preprocessing, schema)
+    served, measured = model, []
+    if weights != "float32":
+        compared_on = split_records(schema, data_dir, gate.split, max_bad_records) if (
+            data_dir) else None
+        served, text = compact_weights(model, preprocessing, schema, weights, compared_on)
+        measured.append(text)
+    signatures = build_signatures(served, preprocessing, schema)
     records = verification_records(schema, run_dir, data_dir, max_bad_records)
     directory = model_directory(export_dir, model_name)
     check_version_is_free(directory, version)
@@ -84,12 +92,12 @@ def export_run(
         write_saved_model(saved_model, signatures, preprocessing)
         write_expected(expected, model, preprocessing, schema, records)
         difference = verify(saved_model, expected)
-        measured = "" if measured_on is None else gate.pass_or_fail(
-            saved_model, directory, schema, measured_on)
+        if measured_on is not None:
+            measured.append(gate.pass_or_fail(saved_model, directory, schema, measured_on))
         card = model_card(schema, model_name, difference, TOLERANCE, BATCH_SIZES,
                           signatures[BOTTOM].structured_outputs)
         if measured:
-            card += f"\n## Gate\n\n```\n{measured}\n```\n"
+            card += "\n## Measured at export\n\n```\n" + "\n\n".join(measured) + "\n```\n"
         _write_extra_assets(saved_model, run_dir, card)
         # The second record: a user with a history, whether records are real or made up.
         write_json(os.path.join(saved_model, "assets.extra", "request.json"),
@@ -98,7 +106,7 @@ def export_run(
         path = publish(saved_model, directory, version)
     removed = () if keep_versions is None else remove_old_versions(directory, keep_versions, path)
     return Exported(path=path, signatures=tuple(signatures), difference=difference,
-                    warm_up=warm_up, measured=measured, removed=tuple(removed))
+                    warm_up=warm_up, measured=tuple(measured), removed=tuple(removed))
 
 
 def verification_records(schema: Schema, run_dir: str, data_dir: str | None,

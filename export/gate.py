@@ -57,8 +57,7 @@ class Gate:
         if data_dir is None:
             raise UserError("--min_auc and --max_auc_drop should come with --data_dir, whose "
                             f"{self.split} records they are measured on. Received: no --data_dir.")
-        limit = BadRecordLimit(max_bad_records)
-        return check_shards(list_shards(data_dir, self.split), schema, limit)
+        return split_records(schema, data_dir, self.split, max_bad_records)
 
     def pass_or_fail(self, saved_model: str, directory: str, schema: Schema,
                      records: Shards) -> str:
@@ -106,6 +105,16 @@ class Gate:
             f"version, {_cell(present[task])}. Received: {_cell(auc)}."
             for task, auc in new.items()
             if task in present and not present[task] - auc <= self.max_auc_drop]
+
+
+def split_records(schema: Schema, data_dir: str, split: str, max_bad_records: int) -> Shards:
+    """The checked files of a split.
+
+    Raises:
+        DataError: They are not there, or hold more bad records than that.
+    """
+    limit = BadRecordLimit(max_bad_records)
+    return check_shards(list_shards(data_dir, split), schema, limit)
 
 
 def min_auc_of_flags(texts: Sequence[str]) -> dict[str, float]:

@@ -65,10 +65,11 @@ def test_a_model_that_may_not_pass_the_gate_leaves_nothing(
     scores = Scores(small_schema().task_names, 1.0)
     monkeypatch.setattr(exporter, "load_run", lambda _: (None, scores, small_schema()))
     monkeypatch.setattr(exporter, "build_signatures", lambda *_: {
-        "examples": scores.examples.get_concrete_function()})
+        name: scores.examples.get_concrete_function() for name in ("examples", "bottom")})
     monkeypatch.setattr(exporter, "write_expected", lambda *_: None)
     monkeypatch.setattr(exporter, "verify", lambda *_: 0.0)
     monkeypatch.setattr(exporter, "write_warm_up", lambda *_: 0)
+    monkeypatch.setattr(exporter, "model_card", lambda *_: "")
     with pytest.raises(UserError, match="should pass the gate. click: AUC should be at least 1"):
         exporter.export_run(run_dir, str(tmp_path), "dtrn", data_dir=run_dir,
                             gate=exporter.Gate(min_auc={"click": 1.0, "order": 0.0}))
@@ -103,7 +104,7 @@ def test_a_killed_export_shows_nothing_and_the_next_one_is_version_1(run_dir, ru
     assert "Verified at batch sizes 1, 2, 1000: largest difference" in out
     assert "AUC on 23 test records:\ntask       new AUC  present AUC  difference\nclick" in out
     assert sorted(os.listdir(directory)) == [".lock", "1"]
-    assert "## Gate" in (directory / "1" / "assets.extra" / "README.md").read_text()
+    assert "## Measured at export" in (directory / "1" / "assets.extra" / "README.md").read_text()
     assert "Warm-up requests: 1" in out
     assert {"README.md", "request.json", "schema.yaml", "statistics.json",
             "tf_serving_warmup_requests"} <= set(

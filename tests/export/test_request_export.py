@@ -1,6 +1,7 @@
 """Export of a model that was trained on records of requests."""
 
 import os
+import re
 
 import numpy as np
 import pytest
@@ -86,10 +87,20 @@ def test_the_card_says_what_an_example_is():
 
 @pytest.mark.slow
 def test_an_exported_run_is_verified_and_answers_requests(request_run, tmp_path):
-    exported = export_run(request_run, str(tmp_path), "dtrn", data_dir=request_run)
+    exported = export_run(request_run, str(tmp_path), "dtrn", data_dir=request_run, weights="int8")
+    assert exported.difference <= 1e-6  # To the model with rounded weights.
+    lines = exported.measured[0].splitlines()
+    assert re.fullmatch(r"Weights in int8: [\d,]+ bytes, \d\d% of .* AUC on 10 records:", lines[0])
+    assert [line.split()[0] for line in lines[1:]] == ["task", *TASKS[:3]]
     assert exported.path == os.path.join(str(tmp_path), "dtrn", "1")
     loaded = tf.saved_model.load(exported.path)
     requests = real_records(request_run, SCHEMA, 3)
     raw = parse_examples(tf.constant(requests), SCHEMA)
     outputs = loaded.signatures["examples"](examples=tf.constant(requests))
     assert outputs["click"].shape == raw["is_click"].shape and len(raw["is_click"]) > 3
+    model, preprocessing, schema = load_run(request_run)
+    exact = tf.sigmoid(model(preprocessing(raw), training=False)["click"])
+    np.testing.assert_allclose(outputs["click"], exact, atol=0.05)
+    stored = {dtype.name for dtype in tf.train.load_checkpoint(
+        f"{exported.path}/variables/variables").get_variable_to_dtype_map().values()}
+    assert stored >= {"int8", "float32"}
