@@ -48,6 +48,7 @@ class Case:
         padded: Whether the sequences come padded to their full length, as the peers need them.
         candidates: Candidates of a request; above 1, requests are encoded once.
         dtype: Keras dtype policy of the model.
+        compiled: Whether XLA compiles what reads the sequences; it needs padded ones.
     """
 
     point: ReferencePoint = field(default_factory=ReferencePoint)
@@ -55,6 +56,7 @@ class Case:
     padded: bool = False
     candidates: int = 1
     dtype: str = "float32"
+    compiled: bool = False
 
     def batches(self, count: int) -> list[Batch]:
         """The batches that are trained on in turn."""
@@ -82,6 +84,8 @@ class Case:
         try:
             model = make_model(self.point, self.interest(self.point))
             model.build(None)
+            if self.compiled:
+                model.interest.call = tf.function(model.interest.call, jit_compile=True)
         finally:
             tf.keras.mixed_precision.set_global_policy(policy)
         return model
@@ -101,7 +105,8 @@ def make_cases(point: ReferencePoint) -> dict[str, Case]:
     definition, on padded sequences. dtrn: this package. agnostic: this package, one interest for
     all tasks. dtrn_1_task, dtrn_8_tasks: models for other numbers of tasks. dtrn_target: pooling by
     attention with the candidate. dtrn_bfloat16: mixed precision. dtrn_requests: the same number of
-    rows, with 10 candidates a request.
+    rows, with 10 candidates a request. padded_xla, dtrn_xla: with padded sequences, encoders that
+    XLA compiles.
     """
     return {
         REFERENCE: Case(point=point, interest=padded_transformer, padded=True),
@@ -114,4 +119,6 @@ def make_cases(point: ReferencePoint) -> dict[str, Case]:
                             interest=functools.partial(task_interest, pooling="target")),
         "dtrn_bfloat16": Case(point=point, dtype="mixed_bfloat16"),
         "dtrn_requests": Case(point=point, candidates=CANDIDATES),
+        "padded_xla": Case(point=point, interest=padded_transformer, padded=True, compiled=True),
+        "dtrn_xla": Case(point=point, padded=True, compiled=True),
     }

@@ -10,7 +10,10 @@ import tensorflow as tf
 
 from benchmarks.reference_point import Batch, ReferencePoint, make_schema
 
-GEMM_SIZE = 1024
+
+def gemm_size() -> int:
+    """Side of square matrices that are large enough for the device to be at its best."""
+    return 8192 if tf.config.list_logical_devices("GPU") else 1024
 
 
 def training_flops(point: ReferencePoint, num_interests: int, batch: Batch) -> float:
@@ -73,7 +76,7 @@ def _head(point: ReferencePoint, rows: int, requests: int) -> int:
     return 2 * point.num_tasks * (products + rows * (sums + rest + towers))
 
 
-def gemm(shape: Sequence[int] = (GEMM_SIZE, GEMM_SIZE, GEMM_SIZE)) -> Callable[[], Any]:
+def gemm(shape: Sequence[int]) -> Callable[[], Any]:
     """A product of two float32 matrices [m, k] x [k, n], to time."""
     m, k, n = shape
     left, right = tf.random.normal([m, k]), tf.random.normal([k, n])

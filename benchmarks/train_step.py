@@ -14,7 +14,7 @@ from absl import flags
 from dtrn_tf import program  # First: it quietens TensorFlow's start.
 from benchmarks import machine, step_flags
 from benchmarks.cases import REFERENCE, Case, make_cases
-from benchmarks.flops import GEMM_SIZE, gemm, gemm_rate
+from benchmarks.flops import gemm, gemm_rate, gemm_size
 from benchmarks.step_report import findings, limit_columns
 from benchmarks.timing import interleaved, ratio_table
 from dtrn_tf.errors import UserError
@@ -28,7 +28,7 @@ def main() -> None:
     step_flags.pin()
     point = step_flags.reference_point()
     cases = _chosen(make_cases(point))
-    shapes = {"square product": (GEMM_SIZE,) * 3,
+    shapes = {"square product": (gemm_size(),) * 3,
               "feed-forward": (16 * 1024, point.width, point.num_tasks * point.feedforward_units)}
     calls = {name: case.training(_BATCHES.value) for name, case in cases.items()}
     times = interleaved(calls | {name: gemm(shape) for name, shape in shapes.items()},
