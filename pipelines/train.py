@@ -28,8 +28,9 @@ from dtrn_tf.training import RunDirectory, report_bad_records
 from dtrn_tf.training.bad_record_report import Counts
 from dtrn_tf.training.cluster import Cluster
 from dtrn_tf.training.interruption import EXIT_CODE, Interrupted, StopRequest
+from pipelines.dry_run import dry_run
 from pipelines.training_flags import build_strategy, build_trainer
-from pipelines.warm_start_flags import statistics_to_start_with
+from pipelines.warm_start_flags import files_to_start_with
 
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Directory with schema.yaml and the train and valid shards.", required=True)
@@ -39,6 +40,9 @@ _MAX_BAD_RECORDS = flags.DEFINE_integer(
     "The most damaged or unfitting records, in both splits together, to leave out and count; 0: "
     "the first one stops the run. Above 0 every record is checked before training.",
     lower_bound=0)
+_DRY_RUN = flags.DEFINE_bool(
+    "dry_run", False, "Only check everything, once and in seconds (files, schema, a step, an "
+    "evaluation, a checkpoint), and print the plan; nothing is kept.")
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Delete the run in --run_dir and begin anew.")
 
 
@@ -51,11 +55,16 @@ def main() -> int:
     shards = {split: check_shards(list_shards(_DATA_DIR.value, split), schema, limit)
               for split in ("train", "valid")}
     run = RunDirectory(_RUN_DIR.value)
+    if _DRY_RUN.value:
+        _rehearse(schema, shards, run, strategy)
+        return 0
     try:
         skipped = _open(run, shards, strategy)
         if run.is_finished:
             print(f"{run.path} is finished; --overwrite begins anew")
         else:
+            # Its vocabularies may hold more ids than the records.
+            schema = load_schema(run.file("schema.yaml"))
             summary = _train(schema, shards, run, strategy, stop)
             if cluster.is_chief:
                 run.finish({**summary, "bad_records": skipped})
@@ -74,8 +83,8 @@ def _open(run: RunDirectory, shards: dict[str, Shards], strategy: Any) -> Counts
     if cluster.is_chief:
         if _OVERWRITE.value:
             run.remove()
-        run.start(_DATA_DIR.value, _what_is_run(shards, strategy),
-                  None if run.is_started else statistics_to_start_with(_DATA_DIR.value))
+        with files_to_start_with(_DATA_DIR.value, run) as directory:
+            run.start(directory, _what_is_run(shards, strategy))
         if _MAX_BAD_RECORDS.value and not run.is_finished:
             skipped = report_bad_records({split: s.bad_records for split, s in shards.items()}, run)
     cluster.wait()
@@ -88,7 +97,19 @@ def _what_is_run(shards: dict[str, Shards], strategy: Any) -> str:
     lines += [f"# {split}: {len(s.files)} files, {sum(map(os.path.getsize, s.files))} bytes, "
               f"{s.num_records} good records" for split, s in shards.items()]
     # A run that was moved is still the same run.
-    return "\n".join(lines) + "\n" + program.resolved_flags(without=("overwrite", "run_dir"))
+    return "\n".join(lines) + "\n" + program.resolved_flags(without=(
+        "dry_run", "overwrite", "run_dir"))
+
+
+def _rehearse(schema: Schema, shards: dict[str, Shards], run: RunDirectory,
+              strategy: Any) -> None:
+    flags_text = _what_is_run(shards, strategy)
+    if run.is_started and not _OVERWRITE.value:
+        run.start(_DATA_DIR.value, flags_text)  # Only checks that it may go on.
+    try:
+        dry_run(schema, shards, run, _DATA_DIR.value, flags_text, strategy)
+    except tf.errors.OpError as error:
+        raise _explained(error, schema, shards) from error
 
 
 def _train(schema: Schema, shards: dict[str, Shards], run: RunDirectory, strategy: Any,
@@ -102,9 +123,12 @@ def _train(schema: Schema, shards: dict[str, Shards], run: RunDirectory, strateg
         if Cluster(strategy).has_lost_a_process(error):
             raise Interrupted(
                 "another process of the cluster is gone; once all have ended") from error
-        raise explain(error, [file for s in shards.values() for file in s.files], schema,
-                      known=[record for s in shards.values() for record in s.bad_records]
-                      ) from error
+        raise _explained(error, schema, shards) from error
+
+
+def _explained(error: tf.errors.OpError, schema: Schema, shards: dict[str, Shards]) -> Exception:
+    return explain(error, [file for s in shards.values() for file in s.files], schema,
+                   known=[record for s in shards.values() for record in s.bad_records])
 
 
 def _report(run: RunDirectory) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -20,6 +20,7 @@ from dtrn_tf.evaluation import Results, compile_forward, evaluate, predict
 from dtrn_tf.schema import Schema
 from dtrn_tf.training import RunDirectory, Selection, Trainer, TrainStep, make_strategy
 from dtrn_tf.training.cluster import Cluster
+from dtrn_tf.training.plan import batch_bytes
 from dtrn_tf.training.strategy import STRATEGY_NAMES
 from dtrn_tf.training.watch import Watch
 from pipelines.model_flags import build_model
@@ -85,8 +86,9 @@ def build_strategy() -> Any:
     return make_strategy(_STRATEGY.value)
 
 
-def build_trainer(schema: Schema, shards: dict[str, Shards], run: RunDirectory, strategy: Any,
-                  stop_requested: Callable[[], bool] = lambda: False) -> Trainer:
+def build_trainer(schema: Schema, shards: Mapping[str, Shards], run: RunDirectory, strategy: Any,
+                  stop_requested: Callable[[], bool] = lambda: False,
+                  rehearsal: bool = False) -> Trainer:
     """Everything that the flags describe, ready to train; reads flags, so only programs call it.
 
     Args:
@@ -95,6 +97,7 @@ def build_trainer(schema: Schema, shards: dict[str, Shards], run: RunDirectory, 
         run: Holds vocabularies and statistics, and takes all that training writes.
         strategy: Where to train.
         stop_requested: Whether to save and end.
+        rehearsal: Whether to end after one step and to evaluate one batch only.
     """
     tf.keras.utils.set_random_seed(_SEED.value)
     cluster = Cluster(strategy)
@@ -104,11 +107,7 @@ def build_trainer(schema: Schema, shards: dict[str, Shards], run: RunDirectory, 
     train = read_records(own.files, schema, preprocessing, batch_size=batch_size,
                          shuffle_buffer=_SHUFFLE_BUFFER.value, seed=_SEED.value, repeat=True,
                          runs=own.runs)
-    steps_per_epoch = shards["train"].num_records / _BATCH_SIZE.value
-    total_steps = round(_EPOCHS.value * steps_per_epoch)
-    if total_steps == 0:
-        raise UserError(f"--epochs should make at least one step of --batch_size="
-                        f"{_BATCH_SIZE.value} records. Received: --epochs={_EPOCHS.value}.")
+    steps_per_epoch, total_steps = _num_steps(shards["train"])
     with strategy.scope():
         model = build_model(schema, load_statistics(run.file("statistics.json")).base_rates)
         model.build(None)
@@ -118,21 +117,55 @@ def build_trainer(schema: Schema, shards: dict[str, Shards], run: RunDirectory, 
     return Trainer(
         model=model, step=TrainStep(model, optimizer, schema, strategy, balancer),
         optimizer=optimizer, iterator=iter(train),
-        evaluate=_validation(model, schema, shards["valid"], preprocessing),
+        evaluate=_validation(model, schema, shards["valid"], preprocessing, rehearsal),
         selection=Selection(_SELECTION_METRIC.value, _PATIENCE.value), run=run,
-        total_steps=total_steps, eval_every=_EVAL_EVERY.value or max(1, round(steps_per_epoch)),
+        total_steps=1 if rehearsal else total_steps, eval_every=_eval_every(steps_per_epoch),
         checkpoint_every=_CHECKPOINT_EVERY.value, steps_per_call=_STEPS_PER_CALL.value,
         watch=Watch(model, schema, strategy, optimizer.loss_scale) if _WATCH_EVERY.value else None,
         watch_every=_WATCH_EVERY.value or total_steps,
         cluster=cluster, stop_requested=stop_requested)
 
 
-def _validation(model: Any, schema: Schema, shards: Shards,
-                preprocessing: Preprocessing) -> Callable[[], Results]:
+def records_plan(shards: Mapping[str, Shards], strategy: Any) -> list[str]:
+    """What the flags make of the records, in words."""
+    steps_per_epoch, total_steps = _num_steps(shards["train"])
+    return [f"{split}: {s.num_records:,} records in {len(s.files)} files"
+            for split, s in shards.items()] + [
+        f"{total_steps:,} steps of {_BATCH_SIZE.value} records on "
+        f"{strategy.num_replicas_in_sync} devices, {steps_per_epoch:.1f} an epoch: "
+        f"{total_steps * _BATCH_SIZE.value:,} examples in all; an evaluation every "
+        f"{_eval_every(steps_per_epoch):,} steps, a checkpoint every "
+        f"{_CHECKPOINT_EVERY.value:,} besides"]
+
+
+def first_batch_bytes(schema: Schema, shards: Shards, run: RunDirectory) -> int:
+    """Of the first batch of one device, in the order of the files."""
+    records = read_records(shards.files, schema, Preprocessing(schema, run.path),
+                           batch_size=_BATCH_SIZE.value, runs=shards.runs)
+    return batch_bytes(next(iter(records)))
+
+
+def _num_steps(shards: Shards) -> tuple[float, int]:
+    """Steps of an epoch and of the run."""
+    steps_per_epoch = shards.num_records / _BATCH_SIZE.value
+    total_steps = round(_EPOCHS.value * steps_per_epoch)
+    if total_steps == 0:
+        raise UserError(f"--epochs should make at least one step of --batch_size="
+                        f"{_BATCH_SIZE.value} records. Received: --epochs={_EPOCHS.value}.")
+    return steps_per_epoch, total_steps
+
+
+def _eval_every(steps_per_epoch: float) -> int:
+    return _EVAL_EVERY.value or max(1, round(steps_per_epoch))
+
+
+def _validation(model: Any, schema: Schema, shards: Shards, preprocessing: Preprocessing,
+                first_batch_only: bool) -> Callable[[], Results]:
     """Evaluates the model on the valid split; traced once for all evaluations."""
     group = schema.group.name if schema.group else None
     valid = read_records(shards.files, schema, preprocessing, batch_size=_EVAL_BATCH_SIZE.value,
                          group=group is not None, runs=shards.runs)
+    valid = valid.take(1) if first_batch_only else valid
     forward = compile_forward(model, valid, group)
     return lambda: evaluate(predict(model, valid, group=group, forward=forward), schema)
 

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 import tensorflow as tf
 from absl import flags
 
-from dtrn_tf.data.statistics import Statistics, load_statistics
 from dtrn_tf.errors import UserError
-from dtrn_tf.optimizers import (PairedOptimizer, Schedule, make_optimizer, make_row_optimizer)
-from dtrn_tf.schema import load_schema
+from dtrn_tf.optimizers import PairedOptimizer, Schedule, make_optimizer, make_row_optimizer
 from dtrn_tf.training import RunDirectory
 from dtrn_tf.training.carried_slots import carry_slots
 from dtrn_tf.training.checkpoints import checkpoint_steps
 from dtrn_tf.training.freezing import freeze
-from dtrn_tf.training.kept_statistics import kept_statistics
-from dtrn_tf.training.warm_start import Pairs, WarmStart
+from dtrn_tf.training.kept_inputs import write_kept_inputs
+from dtrn_tf.training.warm_start import Pairs, WarmStart, check_run
 from pipelines.optimizer_flags import optimizer_names
 
 _WARM_START = flags.DEFINE_string(
@@ -30,30 +31,31 @@ _FRESH = flags.DEFINE_list(
 _START_TASKS = flags.DEFINE_list(
     "warm_start_task", [], "What new tasks start from, NEW:FROM, as in share:like; others start "
     "fresh.")
+_IDS = flags.DEFINE_enum(
+    "warm_start_ids", "keep", ["keep", "new"],
+    "Which ids the tables hold: those of the run to start from and the new ones, or the new "
+    "vocabularies alone.")
 _STATISTICS = flags.DEFINE_enum(
     "warm_start_statistics", "keep", ["keep", "new"],
     "Which mean and std normalise numbers: those that the weights know, or those of the new "
     "records.")
 
 
-def statistics_to_start_with(data_dir: str) -> Statistics | None:
-    """The statistics of a warm start, or None if those beside the records are right.
+@contextlib.contextmanager
+def files_to_start_with(data_dir: str, run: RunDirectory) -> Iterator[str]:
+    """A directory with the schema, vocabularies and statistics of a new run.
 
     Reads flags, so only programs call it.
     """
-    if not _WARM_START.value:
-        return None
-    schema = load_schema(os.path.join(data_dir, "schema.yaml"))
-    statistics = load_statistics(os.path.join(data_dir, "statistics.json"))
-    kept, table = kept_statistics(schema, statistics, _WARM_START.value)
-    if not table:
-        return kept
-    keeps = _STATISTICS.value == "keep"
-    print("The new records have other statistics than the run to start from; "
-          + ("numbers are normalised as the weights know it" if keeps else
-             "numbers are normalised anew, which the weights do not know")
-          + f" (--warm_start_statistics={_STATISTICS.value}):\n\n{table}\n")
-    return kept if keeps else None
+    if not _WARM_START.value or run.is_started:
+        yield data_dir
+        return
+    check_run(_WARM_START.value)
+    with tempfile.TemporaryDirectory() as directory:
+        print(write_kept_inputs(
+            data_dir, _WARM_START.value, directory, keep_ids=_IDS.value == "keep",
+            keep_statistics=_STATISTICS.value == "keep"), end="")
+        yield directory
 
 
 def warm_start(model: Any, optimizer: PairedOptimizer, run: RunDirectory) -> None:

@@ -28,7 +28,7 @@ def carry_slots(optimizer: PairedOptimizer, source: PairedOptimizer,
         The names of the weights whose slots begin anew, although their values were carried over:
         they were frozen there.
     """
-    slots, source_slots = _slots(optimizer), _slots(source)
+    slots, source_slots = slots_of(optimizer), slots_of(source)
     missing = []
     for name, (here, there) in pairs.items():
         new = slots.get(id(table_variable(here.weight)), [])
@@ -43,7 +43,7 @@ def carry_slots(optimizer: PairedOptimizer, source: PairedOptimizer,
     return missing
 
 
-def _slots(optimizer: PairedOptimizer) -> dict[int, list[tf.Variable]]:
+def slots_of(optimizer: PairedOptimizer) -> dict[int, list[tf.Variable]]:
     """The slots of every variable."""
     count = len(optimizer.embedding.slots)
     tables, weights = optimizer.targets[:count], optimizer.targets[count:]

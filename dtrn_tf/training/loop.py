@@ -52,7 +52,8 @@ class Trainer:
                  steps_per_call: int = 20, cluster: Cluster | None = None,
                  watch: Watch | None = None, watch_every: int = 1000,
                  stop_requested: Callable[[], bool] = lambda: False) -> None:
-        self._model = model
+        self.model = model
+        self.optimizer = optimizer
         self._train_step = step
         self._iterator = iterator
         self._evaluate = evaluate
@@ -95,7 +96,7 @@ class Trainer:
         with writer.as_default(), tqdm(total=self._total_steps, initial=first, unit=" steps",
                                        desc="training", mininterval=1.0,
                                        disable=not self._cluster.is_chief) as progress:
-            reporter = Reporter(self._model.schema.task_names, progress)
+            reporter = Reporter(self.model.schema.task_names, progress)
             while int(self._step) < self._total_steps and not self._ends():
                 self._advance(reporter)
         self._checkpoints.save(int(self._step))
@@ -123,7 +124,7 @@ class Trainer:
         start = time.perf_counter()
         done = self._train_step.run(self._iterator, until - step)
         if not done.sound:
-            raise bad_step_error(self._run, self._model.schema.task_names, done,
+            raise bad_step_error(self._run, self.model.schema.task_names, done,
                                  step + int(done.count), self._bad_batches(done))
         self._step.assign(until)
         self._rows += int(done.rows)
@@ -154,7 +155,7 @@ class Trainer:
         results = self._evaluate()
         better = self._selection.update(results, step)
         if better:
-            self._run.save_best(self._model, {"step": step, "valid": results})
+            self._run.save_best(self.model, {"step": step, "valid": results})
         reporter.evaluation(results, step, better)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import platform
@@ -13,7 +14,6 @@ import tensorflow as tf
 
 from dtrn_tf import models  # noqa: F401  (registers DTRN for load_model)
 from dtrn_tf.data.preprocessing import Preprocessing
-from dtrn_tf.data.statistics import Statistics, save_statistics
 from dtrn_tf.errors import UserError
 from dtrn_tf.files import write_json, write_text, writing
 from dtrn_tf.schema import Schema, load_schema
@@ -50,13 +50,12 @@ class RunDirectory:
     def is_finished(self) -> bool:
         return os.path.exists(self.file("metrics.json"))
 
-    def start(self, data_dir: str, flags: str, statistics: Statistics | None = None) -> None:
+    def start(self, data_dir: str, flags: str) -> None:
         """Writes what the run consists of; a run that goes on must have the same flags.
 
         Args:
             data_dir: Schema, statistics and vocabularies are copied from here.
             flags: The resolved flags, a flagfile; comments in it may say what else must stay.
-            statistics: In place of those in `data_dir`.
 
         Raises:
             UserError: The directory holds a run with other flags or another schema, or cannot be
@@ -70,8 +69,6 @@ class RunDirectory:
             os.makedirs(self.path, exist_ok=True)
             for name in _DATA_FILES:
                 _copy(os.path.join(data_dir, name), self.file(name))
-            if statistics:
-                save_statistics(statistics, self.file("statistics.json"))
             write_json(self.file("versions.json"), _versions())
             # Last, because its presence says that the rest is whole.
             write_text(self.file("flags.txt"), flags)
@@ -87,7 +84,7 @@ class RunDirectory:
 
     def _check_same_schema(self, data_dir: str) -> None:
         path = os.path.join(data_dir, "schema.yaml")
-        before, now = (_entries(load_schema(file).to_dict())
+        before, now = (_entries(_without_sizes(load_schema(file)).to_dict())
                        for file in (self.file("schema.yaml"), path))
         changed = _changes(before, now)
         if changed:
@@ -150,6 +147,12 @@ def load_run(path: str) -> tuple[Any, Preprocessing, Schema]:
 def _binding(flags: str) -> set[str]:
     """The lines of a flagfile that decide what comes out."""
     return {line for line in flags.splitlines() if not line.startswith(_MAY_CHANGE)}
+
+
+def _without_sizes(schema: Schema) -> Schema:
+    """The run has vocabulary files of its own, after a warm start with more ids."""
+    return dataclasses.replace(schema, vocabularies=tuple(
+        dataclasses.replace(v, size=1) if v.kind == "file" else v for v in schema.vocabularies))
 
 
 def _entries(value: Any, place: str = "") -> set[str]:

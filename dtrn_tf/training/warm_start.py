@@ -38,12 +38,10 @@ class WarmStart:
 
     def __init__(self, source: str, fresh: Sequence[str] = (),
                  start_tasks: Mapping[str, str] | None = None) -> None:
-        path = os.path.join(source, "best", "model.keras")
-        if not os.path.exists(path):
-            raise UserError("--warm_start should be a directory that pipelines.train wrote, with "
-                            f"best/model.keras in it. Received: {source!r}.")
+        check_run(source)
         self.source = source
-        self.model = tf.keras.models.load_model(path, compile=False)
+        self.model = tf.keras.models.load_model(
+            os.path.join(source, "best", "model.keras"), compile=False)
         self._fresh = fresh
         self._start_tasks = start_tasks or {}
         self._rows: list[list[str]] = []
@@ -131,6 +129,13 @@ class WarmStart:
                     f"--warm_start: task {task.name!r} should be of the kind of task {start!r} in "
                     f"{self.source}: {kinds[start]}. Received: {task.kind}. Remedy: give it "
                     "another name, so that it starts anew.")
+
+
+def check_run(source: str) -> None:
+    """Raises UserError if the directory has no model to start from."""
+    if not os.path.exists(os.path.join(source, "best", "model.keras")):
+        raise UserError("--warm_start should be a directory that pipelines.train wrote, with "
+                        f"best/model.keras in it. Received: {source!r}.")
 
 
 def _carried(name: str, here: LabeledWeight, there: LabeledWeight) -> np.ndarray:

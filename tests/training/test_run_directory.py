@@ -69,6 +69,29 @@ def test_a_directory_that_cannot_be_made(small_data):
         RunDirectory("/proc/run").start(small_data, FLAGS)
 
 
+def test_a_run_that_has_more_ids_than_its_records_goes_on(tmp_path, small_data):
+    """As after a warm start: its vocabulary files are its own; the size of a hash is not."""
+    run = RunDirectory(str(tmp_path / "run"))
+    run.start(small_data, FLAGS)
+    schema, texts = small_schema(), []
+    for number, size in ((0, 9), (2, 12)):  # item: a file of 5; city: 11 buckets
+        vocabularies = [dataclasses.replace(v, size=size) if i == number else v
+                        for i, v in enumerate(schema.vocabularies)]
+        save_schema(dataclasses.replace(schema, vocabularies=tuple(vocabularies)),
+                    run.file("schema.yaml"))
+        try:
+            run.start(small_data, FLAGS)
+        except UserError as error:
+            texts.append(str(error))
+    assert len(texts) == 1 and "schema.yaml has changed" in texts[0]
+
+
+def test_flags_by_name(tmp_path, small_data):
+    run = RunDirectory(str(tmp_path / "run"))
+    run.start(small_data, "# 2 devices\n--batch_size=8\n--nowide\n--units=5,3\n")
+    assert run.read_flags() == {"batch_size": "8", "nowide": "", "units": "5,3"}
+
+
 def test_remove_deletes_runs_only(tmp_path, small_data):
     precious = tmp_path / "precious"
     precious.mkdir()
