@@ -21,8 +21,8 @@ class RowOptimizer(tf.Module):
         row <- row - learning_rate * (rule(gradient) + weight_decay * row)
 
     Rows are set, not subtracted from: TensorFlow copies whole rows on the CPU, but subtracts them
-    4 to 10 times slower (measured). On a GPU (not measured) every operation has a kernel, but int32
-    ids are joined and sliced on the host.
+    4 to 10 times slower (measured). On a GPU, too, a step takes as long with 5 million rows as with
+    10 thousand (benchmarks/README.md).
 
     Row 0, padding, is never updated. A table without a gradient costs nothing; a dense gradient
     updates every row of its table.
