@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # One process a core; a file's tests stay together, because they share what they made.
 PARALLEL := -n auto --dist loadfile
-PROGRAMS := $(addprefix benchmarks/, train_step.py scaling.py input.py embedding_update.py)
+PROGRAMS := $(shell grep -l __main__ benchmarks/*.py)
 
 .PHONY: help demo test lint types unit legacy doctest clean
 
@@ -45,7 +45,7 @@ unit: $(VENV)/.test-installed
 
 doctest: $(VENV)/.test-installed
 	# Programs, which define flags of the same names, one at a time.
-	$(BIN)/python -m pytest --doctest-modules dtrn_tf export \
+	$(BIN)/python -m pytest $(PARALLEL) --doctest-modules dtrn_tf export \
 	  $(filter-out $(PROGRAMS), $(wildcard benchmarks/*.py))
 	$(BIN)/python -m pytest --doctest-modules pipelines/study.py
 
