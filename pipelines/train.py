@@ -47,8 +47,8 @@ _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Delete the run in --run_dir 
 
 
 def main() -> int:
-    stop = StopRequest()
     strategy = build_strategy()
+    stop = StopRequest()  # After the strategy: a cluster takes SIGTERM for itself.
     cluster = Cluster(strategy)
     schema = load_schema(os.path.join(_DATA_DIR.value, "schema.yaml"))
     limit = BadRecordLimit(_MAX_BAD_RECORDS.value)
@@ -59,15 +59,16 @@ def main() -> int:
         _rehearse(schema, shards, run, strategy)
         return 0
     try:
-        skipped = _open(run, shards, strategy)
-        if run.is_finished:
-            print(f"{run.path} is finished; --overwrite begins anew")
-        else:
-            # Its vocabularies may hold more ids than the records.
-            schema = load_schema(run.file("schema.yaml"))
-            summary = _train(schema, shards, run, strategy, stop)
-            if cluster.is_chief:
-                run.finish({**summary, "bad_records": skipped})
+        with cluster.together():
+            skipped = _open(run, shards, strategy)
+            if run.is_finished:
+                print(f"{run.path} is finished; --overwrite begins anew")
+            else:
+                # Its vocabularies may hold more ids than the records.
+                schema = load_schema(run.file("schema.yaml"))
+                summary = _train(schema, shards, run, strategy, stop)
+                if cluster.is_chief:
+                    run.finish({**summary, "bad_records": skipped})
     except Interrupted as interruption:
         print(f"{run.path}: {interruption}; the same command goes on", file=sys.stderr)
         return EXIT_CODE
@@ -93,7 +94,7 @@ def _open(run: RunDirectory, shards: dict[str, Shards], strategy: Any) -> Counts
 
 def _what_is_run(shards: dict[str, Shards], strategy: Any) -> str:
     """The flags, and in comments what else the state of the input depends on."""
-    lines = [f"# {Cluster(strategy).size} processes, {strategy.num_replicas_in_sync} devices"]
+    lines = [f"# processes: {Cluster(strategy).size}, devices: {strategy.num_replicas_in_sync}"]
     lines += [f"# {split}: {len(s.files)} files, {sum(map(os.path.getsize, s.files))} bytes, "
               f"{s.num_records} good records" for split, s in shards.items()]
     # A run that was moved is still the same run.
@@ -120,9 +121,6 @@ def _train(schema: Schema, shards: dict[str, Shards], run: RunDirectory, strateg
         print(f"{'resuming' if step else 'starting'} {run.path} at step {step}")
         return trainer.train()
     except tf.errors.OpError as error:
-        if Cluster(strategy).has_lost_a_process(error):
-            raise Interrupted(
-                "another process of the cluster is gone; once all have ended") from error
         raise _explained(error, schema, shards) from error
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import tensorflow as tf
 
+from dtrn_tf.training.interruption import Interrupted
+
 # What is left of a collective operation when a process of the cluster is gone.
 _LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError,
-         tf.errors.DeadlineExceededError, tf.errors.InternalError)
+         tf.errors.DeadlineExceededError)
 
 
 class Cluster:
@@ -50,9 +54,16 @@ class Cluster:
         """Until every process is here."""
         self.any(False)
 
-    def has_lost_a_process(self, error: Exception) -> bool:
-        """Whether an error says that another process is gone."""
-        return self.size > 1 and isinstance(error, _LOST)
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """What runs inside ends with `Interrupted` when another process is gone."""
+        try:
+            yield
+        except _LOST as error:
+            if self.size == 1:
+                raise
+            raise Interrupted(
+                "another process of the cluster is gone; once all have ended") from error
 
     @tf.function(autograph=False)
     def _sum(self, value: Any) -> Any:
