@@ -4,7 +4,8 @@
 
 reads DATA_DIR/{train,valid}/*.tfrecord and what pipelines.prepare wrote beside them, and writes
 RUN_DIR: flags, schema, versions, checkpoints, the best model, metrics and TensorBoard curves.
-The same command goes on where a run was stopped.
+The same command goes on where a run was stopped. Exit code 75 asks for that: the run was told to
+end (SIGTERM), or a process of its cluster is gone. docs/training.md says more.
 """
 
 from __future__ import annotations

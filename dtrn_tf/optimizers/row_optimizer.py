@@ -72,23 +72,27 @@ class RowOptimizer(tf.Module):
         Args:
             gradients: One per table, of `table_variable(table)`.
         """
-        sparse = [_as_slices(gradient) for gradient in gradients]
-        tf.distribute.get_replica_context().merge_call(self._update, args=(sparse,))
+        context = tf.distribute.get_replica_context()
+        parts = [(None, None) if gradient is None else _ids_and_rows(gradient)
+                 for gradient in gradients]
+        if context.num_replicas_in_sync > 1:
+            # Each device sums its own first, so that there is less to exchange.
+            parts = [part if part[0] is None else _sum_equal_ids(*part) for part in parts]
+        context.merge_call(self._update, args=([ids for ids, _ in parts],
+                                               [rows for _, rows in parts]))
 
-    def _update(self, strategy: Any, gradients: Sequence[Any]) -> None:
+    def _update(self, strategy: Any, ids: Sequence[Any], rows: Sequence[Any]) -> None:
         """Sums once for all replicas, so that their rows stay equal bit for bit."""
         rate = self._learning_rate
         rate = rate(self.steps) if callable(rate) else rate
         # In double precision: 1 - 0.999^t of a float is 6e-5 off at the start.
         step = tf.cast(self.steps.assign_add(1) + self.steps_before, tf.float64)
         scale = tf.cast(tf.cast(rate, tf.float64) * self._rule.scale(step), tf.float32)
-        for table, slot, gradient in zip(self._tables, self.slots, gradients):
-            if gradient is not None:
-                ids, sums = _sum_equal_ids(strategy.experimental_local_results(gradient))
-                if strategy.extended._in_multi_worker_mode():
-                    ids, sums = _sum_equal_ids([_of_all_workers(strategy, ids, sums)])
+        for table, slot, *parts in zip(self._tables, self.slots, ids, rows):
+            if parts[0] is not None:
+                distinct, sums = _sum_equal_ids(*(_of_all(strategy, part) for part in parts))
                 strategy.extended.update(table_variable(table), self._update_rows,
-                                         args=(slot, ids, sums, scale, rate))
+                                         args=(slot, distinct, sums, scale, rate))
 
     def _update_rows(self, table: tf.Variable, slot: tf.Variable, ids: Tensor,
                      gradient: Tensor, scale: Tensor, rate: float | Tensor) -> None:
@@ -101,25 +105,26 @@ class RowOptimizer(tf.Module):
         _write(table, ids, new_rows)
 
 
-def _as_slices(gradient: tf.IndexedSlices | Tensor | None) -> tf.IndexedSlices | None:
-    if gradient is None or isinstance(gradient, tf.IndexedSlices):
-        return gradient
-    return tf.IndexedSlices(gradient, tf.range(tf.shape(gradient)[0]))
+def _ids_and_rows(gradient: tf.IndexedSlices | Tensor) -> tuple[Tensor, Tensor]:
+    if isinstance(gradient, tf.IndexedSlices):
+        return gradient.indices, gradient.values
+    return tf.range(tf.shape(gradient)[0]), gradient
 
 
-def _sum_equal_ids(parts: Sequence[tf.IndexedSlices]) -> tuple[Tensor, Tensor]:
-    """Every id but padding once, and the sum of its gradients. [N], [N, D]"""
-    ids = tf.concat([part.indices for part in parts], 0)
-    values = tf.concat([part.values for part in parts], 0)
+def _of_all(strategy: Any, part: Any) -> Tensor:
+    """What all replicas have, as much as each has, in the same order on every worker."""
+    local = strategy.experimental_local_results(part)
+    if strategy.num_replicas_in_sync > len(local):
+        return strategy.gather(part, axis=0)
+    return tf.concat(local, 0)
+
+
+def _sum_equal_ids(ids: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Every id but padding once, and the sum of its rows. [N], [N, D] -> [M], [M, D]"""
     # `unique` keeps the order, so that id 0 gets place 0 here and -1 below: sums leave it out.
     distinct, places = tf.unique(tf.concat([tf.zeros(1, ids.dtype), ids], 0))
     return distinct[1:], tf.math.unsorted_segment_sum(
-        values, places[1:] - 1, tf.size(distinct) - 1)
-
-
-def _of_all_workers(strategy: Any, ids: Tensor, rows: Tensor) -> tf.IndexedSlices:
-    """What every worker has, in the same order on all of them. [N], [N, D]"""
-    return tf.IndexedSlices(*(strategy.gather(part, axis=0) for part in (rows, ids)))
+        rows, places[1:] - 1, tf.size(distinct) - 1)
 
 
 def _read(variable: tf.Variable, ids: Tensor) -> Tensor:
