@@ -53,7 +53,10 @@ def write_saved_model(
     Raises:
         UserError: An operation must not be in a served model.
     """
-    tf.saved_model.save(ServingModule(signatures, preprocessing), path, signatures=signatures)
+    # Nobody differentiates a served model.
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    tf.saved_model.save(ServingModule(signatures, preprocessing), path, signatures=signatures,
+                        options=options)
     forbidden = sorted(FORBIDDEN_OPS.intersection(operations(path)))
     if forbidden:
         raise UserError("the model should be made of operations that a server may run. Received: "

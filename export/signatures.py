@@ -11,6 +11,7 @@ from dtrn_tf.data.examples import parse_examples
 from dtrn_tf.errors import SchemaError
 from dtrn_tf.schema import Schema, Task
 from export.dense_inputs import dense_inputs, raw_from_inputs
+from export.folding import fold
 
 Tensor = Any
 Model = Callable[..., Mapping[str, Tensor]]
@@ -88,19 +89,22 @@ def build_signatures(model: Model, preprocessing: Preprocess, schema: Schema) ->
             return function(raw_from_inputs(inputs, schema))
         return serve
 
+    interest = getattr(model, "interest", None)
+    if interest is not None:  # One request has nothing to group.
+        interest.groups_sequences = False
     functions = signature_functions(model, preprocessing, schema)
     of_examples = functions.pop(EXAMPLES)
 
-    def from_examples(examples: Tensor) -> Outputs:
+    def from_examples(*, examples: Tensor) -> Outputs:
         examples = tf.ensure_shape(examples, [None])
         return of_examples(parse_examples(examples, schema, labels=False))
 
     specs = dense_inputs(schema)
     signatures = {name: tf.function(from_dense(function)).get_concrete_function(**specs)
                   for name, function in functions.items()}
-    spec = tf.TensorSpec([None], tf.string, name="examples")
-    signatures[EXAMPLES] = tf.function(from_examples).get_concrete_function(spec)
-    return signatures
+    signatures[EXAMPLES] = tf.function(from_examples).get_concrete_function(
+        examples=tf.TensorSpec([None], tf.string, name="examples"))
+    return {name: fold(signature) for name, signature in signatures.items()}
 
 
 def _prediction(task: Task, logits: Tensor) -> Tensor:

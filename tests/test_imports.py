@@ -31,7 +31,7 @@ ALLOWED = {
                          "dtrn_tf.text_table"},
     "export": {"dtrn_tf"},
     "pipelines": {"dtrn_tf", "export"},
-    "benchmarks": {"dtrn_tf"},
+    "benchmarks": {"dtrn_tf", "export"},
 }
 NO_TENSORFLOW = ("dtrn_tf/schema.py", "dtrn_tf/checks.py", "dtrn_tf/errors.py", "dtrn_tf/files.py",
                  "dtrn_tf/metrics.py", "dtrn_tf/data/vocabulary.py", "dtrn_tf/data/statistics.py",

@@ -6,6 +6,7 @@ padding at all; padded, its shape is static, which is what XLA asks for.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -37,7 +38,6 @@ class PackedSequences:
         self._tokens = tf.range(splits[-1])  # [N]
         # The sequence of each token.
         self._rows = tf.searchsorted(self._ends, self._tokens, side="right")  # [N]
-        self._group()
 
     def newer(self) -> tf.Tensor:
         """How many events of its sequence are newer than each token; 0 for the newest. [N]"""
@@ -57,51 +57,98 @@ class PackedSequences:
 
     def split(self, values: tf.Tensor) -> list[tf.Tensor]:
         """Values of sequences, of each group's sequences. [S, ...] -> list of [S', ...]"""
-        return [tf.gather(values, rows) for rows in self._members]
+        return [tf.gather(values, rows) for rows in self._by_length[1]]
 
     def join(self, parts: list[tf.Tensor]) -> tf.Tensor:
         """What `split` did, backwards; zeros for empty sequences. list of [S', ...] -> [S, ...]"""
-        empty = tf.zeros(tf.concat([[self._num_empty], tf.shape(parts[0])[1:]], 0), parts[0].dtype)
-        return tf.gather(tf.concat([empty, *parts], 0), tf.argsort(self._order))
+        order, members = self._by_length
+        num_empty = tf.size(order) - tf.add_n([tf.size(rows) for rows in members])
+        empty = tf.zeros(tf.concat([[num_empty], tf.shape(parts[0])[1:]], 0), parts[0].dtype)
+        return tf.gather(tf.concat([empty, *parts], 0), tf.argsort(order))
 
     def groups(self, values: tf.Tensor) -> list[tuple[tf.Tensor, tf.Tensor]]:
         """Sequences of similar length as dense tensors, each with its mask; none is empty.
 
         [N, W] -> list of ([S', L', W], [S', L'] bool)
         """
-        padded = _linear(values, lambda x: tf.gather(x, self._slots),
-                         lambda upstream: tf.gather(upstream, self._places))
-        parts = tf.split(padded, [tf.size(mask) for mask in self._masks])
+        masks, slots, places = self._layout
+        padded = _linear(values, lambda x: tf.gather(x, slots),
+                         lambda upstream: tf.gather(upstream, places))
+        parts = tf.split(padded, [tf.size(mask) for mask in masks])
         return [(tf.reshape(part, [*tf.unstack(tf.shape(mask)), values.shape[-1]]), mask)
-                for part, mask in zip(parts, self._masks)]
+                for part, mask in zip(parts, masks)]
 
     def tokens(self, groups: list[tf.Tensor]) -> tf.Tensor:
         """What `groups` did, backwards. list of [S', L', W] -> [N, W]"""
         padded = tf.concat([tf.reshape(x, [-1, x.shape[-1]]) for x in groups], 0)
+        masks, slots, places = self._layout
+        is_used = tf.concat([tf.reshape(mask, [-1, 1]) for mask in masks], 0)
 
         def backward(upstream: tf.Tensor) -> tf.Tensor:
-            slots = tf.gather(upstream, self._slots)
-            return tf.where(self._is_used[:, tf.newaxis], slots, tf.zeros_like(slots))
+            upstream = tf.gather(upstream, slots)
+            return tf.where(is_used, upstream, tf.zeros_like(upstream))
 
-        return _linear(padded, lambda x: tf.gather(x, self._places), backward)
+        return _linear(padded, lambda x: tf.gather(x, places), backward)
 
-    def _group(self) -> None:
+    @functools.cached_property
+    def _by_length(self) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """All sequences from the shortest to the longest, and those of every group."""
         order = tf.argsort(self.lengths, stable=True)
         empty = tf.math.count_nonzero(tf.equal(self.lengths, 0), dtype=tf.int32)
         count = tf.size(order) - empty
         bounds = [empty + count * g // _NUM_GROUPS for g in range(_NUM_GROUPS + 1)]
-        members = [order[start:end] for start, end in zip(bounds, bounds[1:])]
-        self._order, self._num_empty, self._members = order, empty, members
-        self._masks = [tf.sequence_mask(tf.gather(self.lengths, rows)) for rows in members]
-        # The token of every slot of the groups (of padding: any), and the slot of every token.
-        slots = [tf.where(mask, tf.gather(self._starts, rows)[:, tf.newaxis]
-                          + tf.range(tf.shape(mask)[1]), 0)
-                 for rows, mask in zip(members, self._masks)]
-        self._slots = tf.concat([tf.reshape(x, [-1]) for x in slots], 0)
-        self._is_used = tf.concat([tf.reshape(x, [-1]) for x in self._masks], 0)
-        used = tf.where(self._is_used)
-        self._places = tf.scatter_nd(
-            tf.gather(self._slots, used), tf.cast(used[:, 0], tf.int32), tf.shape(self._tokens))
+        return order, [order[start:end] for start, end in zip(bounds, bounds[1:])]
+
+    @functools.cached_property
+    def _layout(self) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor]:
+        """Masks of the groups; the token of every slot (of padding: any); the slot of a token."""
+        masks, slots = zip(*(self._slots_of(tf.gather(self._starts, rows),
+                                            tf.gather(self.lengths, rows))
+                             for rows in self._by_length[1]))
+        is_used = tf.concat([tf.reshape(mask, [-1]) for mask in masks], 0)
+        all_slots = tf.concat(slots, 0)
+        used = tf.where(is_used)
+        places = tf.scatter_nd(
+            tf.gather(all_slots, used), tf.cast(used[:, 0], tf.int32), tf.shape(self._tokens))
+        return list(masks), all_slots, places
+
+    @staticmethod
+    def _slots_of(starts: tf.Tensor, lengths: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The mask of a group, and the token of every slot of it. [S'] -> [S', L'], [S' * L']"""
+        mask = tf.sequence_mask(lengths)
+        tokens = starts[:, tf.newaxis] + tf.range(tf.shape(mask)[1])
+        return mask, tf.reshape(tf.where(mask, tokens, 0), [-1])
+
+
+class UngroupedSequences(PackedSequences):
+    """The same with all sequences in one group: fewer operations, more padding in attention.
+
+    For the single request of a server, which has nothing to pad.
+
+    Example:
+        >>> sequences = UngroupedSequences(tf.constant([0, 2, 2, 3]))
+        >>> ((group, mask),) = sequences.groups(tf.constant([[5.0], [6.0], [7.0]]))
+        >>> group.shape, mask.numpy().tolist()
+        (TensorShape([3, 2, 1]), [[True, True], [False, False], [True, False]])
+        >>> sequences.tokens([group]).numpy().ravel().tolist()
+        [5.0, 6.0, 7.0]
+    """
+
+    def split(self, values: tf.Tensor) -> list[tf.Tensor]:
+        """As `PackedSequences.split`."""
+        return [values]
+
+    def join(self, parts: list[tf.Tensor]) -> tf.Tensor:
+        """As `PackedSequences.join`."""
+        [values] = parts
+        return values
+
+    @functools.cached_property
+    def _layout(self) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor]:
+        mask, slots = self._slots_of(self._starts, self.lengths)
+        places = self._tokens + tf.gather(
+            tf.range(self.num_sequences) * tf.shape(mask)[1] - self._starts, self._rows)
+        return [mask], slots, places
 
 
 class PaddedSequences:
@@ -160,16 +207,19 @@ Sequences = PackedSequences | PaddedSequences
 
 
 def tokens_and_sequences(
-    inputs: tf.Tensor | tf.RaggedTensor, mask: tf.Tensor | None
+    inputs: tf.Tensor | tf.RaggedTensor, mask: tf.Tensor | None, grouped: bool = True
 ) -> tuple[tf.Tensor, Sequences]:
     """Ragged [S, (L), D], or dense [S, L, D] with a mask [S, L], as tokens [N, D].
+
+    Ragged ones are `grouped` by length for attention, or not.
 
     >>> tokens, sequences = tokens_and_sequences(tf.ragged.constant([[1.0, 2.0], []]), None)
     >>> tokens.numpy().tolist(), sequences.lengths.numpy().tolist()
     ([1.0, 2.0], [2, 0])
     """
     if isinstance(inputs, tf.RaggedTensor):
-        return inputs.values, PackedSequences(inputs.row_splits)
+        kind = PackedSequences if grouped else UngroupedSequences
+        return inputs.values, kind(inputs.row_splits)
     if mask is None:
         raise ValueError("A dense sequence should come with a mask of its events; a ragged one "
                          "needs none. Received: a dense sequence and no mask.")

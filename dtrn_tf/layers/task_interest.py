@@ -86,6 +86,8 @@ class TaskInterest(tf.keras.layers.Layer):
         self.hypernetwork_units = check_units(
             hypernetwork_units, "hypernetwork_units", allow_empty=True
         )
+        # Attention pads groups of similar length; a server with one request has nothing to pad.
+        self.groups_sequences = True
 
     def build(self, input_shape: Any) -> None:
         num_behaviors, width = len(input_shape), input_shape[0][-1]
@@ -135,7 +137,8 @@ class TaskInterest(tf.keras.layers.Layer):
             [chosen(self.task_embeddings, tasks), tf.convert_to_tensor(self.behavior_embeddings)]
         )  # [K, T, I, D]
         no_history = chosen(self.no_history, tasks)  # [K, T, D]
-        packed = [tokens_and_sequences(x, mask) for x, mask in zip(inputs, masks)]
+        packed = [tokens_and_sequences(x, mask, self.groups_sequences)
+                  for x, mask in zip(inputs, masks)]
         by_candidate = self.pooling == "target"
         rows = CandidateRows(request_index if by_candidate else None, packed[0][1].num_sequences)
         queries = rows.group(target) if by_candidate else None  # [R, M, D]

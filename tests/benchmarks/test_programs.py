@@ -87,3 +87,19 @@ def test_unknown_optimizer():
     assert done.returncode == 1
     assert "error: --optimizers should be of ['no update', 'lazy_adam'," in done.stderr
     assert "Received: ['adam']" in done.stderr
+
+
+@pytest.mark.slow
+def test_serving_latency():
+    done = run("serving_latency", *TINY, "--candidates=2", "--candidates=5", "--users=2",
+               "--loop_candidates=3", "--loop_rounds=1")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[2].split() == ["N", "case", "p50", "ms", "p99", "ms", "ratio"]
+    cases = ["keras_mmoe", "all tasks", "one task", "examples", "bottom", "head"]
+    for count, line, case in zip(["2"] * 6 + ["5"] * 6, lines[3:15], cases * 2):
+        assert line.startswith(count) and case in line
+        p50, p99, ratio = map(float, line.split()[-3:])
+        assert 0 < p50 <= p99 and ratio > 0
+    assert lines[15].startswith("One more candidate, from 2 to 5:")
+    assert lines[16].startswith("One user with 3 candidates: the plain loop")
