@@ -149,6 +149,7 @@ def _check_lengths(name: str, first: Column, column: Column, where: Callable[[in
 
 def _features(schema: Schema, level: str) -> list[_Feature]:
     """The features of one level, in the order of the schema; sequences belong to the request."""
+    # Types and names as `dense_inputs` has them, which needs TensorFlow; a test holds both equal.
     features = [feature for f in schema.features if f.level == level
                 for feature in _of_feature(schema, f)]
     if level == "request":

@@ -36,10 +36,10 @@ def served_auc(saved_models: Sequence[str], schema: Schema, shards: Shards
         it is not defined or the model says NaN.
 
     Raises:
-        UserError: A model cannot be called with these records.
+        UserError: A model cannot be loaded, or called with these records.
         DataError: A record does not fit the schema.
     """
-    signatures = [tf.saved_model.load(path).signatures[EXAMPLES] for path in saved_models]
+    signatures = [_signature(path) for path in saved_models]
     tasks = [task.name for task in schema.tasks if task.kind == "binary"]
     labels, weights, answers = [], [], []
     for serialized, of_batch, weights_of_batch in _labelled(schema, shards):
@@ -63,6 +63,15 @@ def _labelled(schema: Schema, shards: Shards) -> Iterator[tuple[tf.Tensor, _Colu
             yield serialized, _arrays(labels), _arrays(weights)
     except tf.errors.OpError as error:
         raise explain(error, shards.files, schema, shards.bad_records) from error
+
+
+def _signature(path: str) -> Any:
+    try:
+        return tf.saved_model.load(path).signatures[EXAMPLES]
+    except (OSError, KeyError) as error:
+        raise UserError(f"{path}: should be a SavedModel with the signature {EXAMPLES!r}. "
+                        f"Received: {type(error).__name__}: {error}. Remedy: leave --max_auc_drop "
+                        "out to publish a version beside it.") from error
 
 
 def _answer(signature: Any, path: str, serialized: tf.Tensor) -> _Columns:

@@ -57,7 +57,7 @@ class ServingClient:
             repeat_user: For servers that merge requests; see `request_inputs`.
 
         Returns:
-            {task: [B]}, in the order of the candidates.
+            {task: [B]}: tasks in the order of the schema, values in that of the candidates.
 
         Raises:
             UserError: A feature is missing, unknown or of the wrong type, or there is no such task.
@@ -78,4 +78,5 @@ class ServingClient:
         if task is not None and task not in self.schema.task_names:
             raise UserError(f"`task` should be one of {list(self.schema.task_names)}. "
                             f"Received: {task!r}.")
-        return self.transport.predict(self.model, self.version, task or _ALL_TASKS, inputs)
+        outputs = self.transport.predict(self.model, self.version, task or _ALL_TASKS, inputs)
+        return {name: outputs[name] for name in self.schema.task_names if name in outputs}

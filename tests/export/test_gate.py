@@ -121,3 +121,12 @@ def test_a_present_version_that_cannot_read_the_records(small_data, tmp_path):
     with pytest.raises(UserError, match="/1: its signature 'examples' should take the records of "
                                         "--data_dir. Received: .*height.* Remedy: name"):
         gate.pass_or_fail(new, str(tmp_path), SCHEMA, gate.records(SCHEMA, small_data))
+
+
+def test_a_present_version_that_is_no_model(small_data, tmp_path):
+    (tmp_path / "1").mkdir()
+    gate = Gate(max_auc_drop=0.1)
+    new = write_scores(tmp_path / "new", 1.0)
+    with pytest.raises(UserError, match="/1: should be a SavedModel with the signature 'examples'. "
+                                        "Received: OSError: .* Remedy: leave --max_auc_drop"):
+        gate.pass_or_fail(new, str(tmp_path), SCHEMA, gate.records(SCHEMA, small_data))

@@ -50,7 +50,8 @@ def model(path):
 @pytest.fixture(scope="module")
 def servers(model):
     with serving_server.grpc_server(model) as address, serving_server.rest_server(model) as url:
-        yield {"grpc": GrpcTransport(address), "rest": RestTransport(url), "url": url}
+        yield {"grpc": GrpcTransport(address, 120.0), "rest": RestTransport(url, 120.0),
+               "url": url}
 
 
 @pytest.fixture(params=["grpc", "rest"])
@@ -88,11 +89,14 @@ def assert_equal(outputs, expected, tasks=SCHEMA.task_names):
 
 
 def test_rows_by_both_protocols(client, expected):
-    assert_equal(client.predict_rows(ROWS), expected(ROWS))
+    outputs = client.predict_rows(ROWS)
+    assert_equal(outputs, expected(ROWS))
+    assert tuple(outputs) == SCHEMA.task_names
 
 
-def test_one_user_with_candidates_by_both_protocols(client, expected):
-    outputs = client.predict(USER, CANDIDATES, repeat_user=True)
+@pytest.mark.parametrize("repeat_user", [False, True])
+def test_one_user_with_candidates_by_both_protocols(client, expected, repeat_user):
+    outputs = client.predict(USER, CANDIDATES, repeat_user=repeat_user)
     assert_equal(outputs, expected([{**USER, **candidate} for candidate in CANDIDATES]))
 
 
@@ -144,7 +148,7 @@ def test_rest_in_row_form(servers, expected):
 def test_the_sample_request_is_one(run_dir, client, expected):
     request = json.loads(json.dumps(sample_request(SCHEMA, sample_records(SCHEMA, run_dir, 9)[2:])))
     assert len(request["candidates"]) == 5
-    outputs = client.predict(**request, repeat_user=True)
+    outputs = client.predict(**request)
     assert_equal(outputs, expected([{**request["user"], **c} for c in request["candidates"]]))
 
 
@@ -195,7 +199,7 @@ def test_a_c_program_gets_the_same_numbers(path, model, expected, tmp_path):
         values += np.array(column.rows, object).reshape(-1).tolist()
     tasks = sorted(signature.outputs)
     outputs = [signature.outputs[task].name for task in tasks]
-    done = subprocess.run([program, path, *arguments, "--", *outputs], text=True, timeout=120,
+    done = subprocess.run([program, path, *arguments, "--", *outputs], text=True, timeout=300,
                           input="".join(f"{value}\n" for value in values), capture_output=True)
     assert done.returncode == 0, done.stderr
     found = [[float(x) for x in line.split()] for line in done.stdout.splitlines()]
