@@ -101,9 +101,20 @@ class RunDirectory:
         return {name: value for name, _, value in pairs}
 
     def remove(self) -> None:
-        """Deletes the run, if there is one."""
-        if self.is_started:
-            shutil.rmtree(self.path)
+        """Deletes the run, if there is one.
+
+        What says that there is a run goes last: when a process is killed in between, the next one
+        does not take the rest for a beginning of its own.
+        """
+        if not self.is_started:
+            return
+        with writing(self.path):
+            for entry in sorted(os.scandir(self.path), key=lambda entry: entry.is_dir()):
+                if entry.is_dir():
+                    shutil.rmtree(entry.path)
+                elif entry.name != "flags.txt":
+                    os.remove(entry.path)
+            os.remove(self.file("flags.txt"))
 
     def save_best(self, model: Any, results: dict[str, Any]) -> None:
         """Keeps this model as the best so far, with its validation metrics."""

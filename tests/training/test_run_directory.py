@@ -93,15 +93,36 @@ def test_flags_by_name(tmp_path, small_data):
 
 
 def test_remove_deletes_runs_only(tmp_path, small_data):
-    precious = tmp_path / "precious"
-    precious.mkdir()
-    RunDirectory(str(precious)).remove()
-    assert precious.exists()
+    (tmp_path / "precious").write_text("")
+    RunDirectory(str(tmp_path)).remove()
+    assert os.listdir(tmp_path) == ["precious"]
     run = RunDirectory(str(tmp_path / "run"))
     run.start(small_data, FLAGS)
     run.remove()
-    assert not os.path.exists(run.path)
+    assert os.listdir(run.path) == []
     run.remove()
+
+
+def test_a_run_that_is_half_deleted_is_not_taken_for_a_new_one(tmp_path, small_data, monkeypatch):
+    run = RunDirectory(str(tmp_path / "run"))
+    run.start(small_data, FLAGS)
+    (tmp_path / "run" / "checkpoints").mkdir()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "remove", _remove_all_but_flags(os.remove))
+        with pytest.raises(KeyboardInterrupt):
+            run.remove()
+    assert run.is_started and not run.is_finished
+    run.remove()
+    assert os.listdir(run.path) == []
+
+
+def _remove_all_but_flags(remove):
+    def interrupted(path):
+        if path.endswith("flags.txt"):
+            raise KeyboardInterrupt
+        remove(path)
+
+    return interrupted
 
 
 class _Model:
