@@ -3,7 +3,9 @@ import os
 import pathlib
 import subprocess
 import sys
+import time
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -25,9 +27,10 @@ tasks: [{name: click, label: click}]
 """)
 
 
-def run(*flags):
+def run(*flags, **variables):
     done = subprocess.run([sys.executable, "-m", "pipelines.prepare", *flags], cwd=ROOT,
-                          capture_output=True, text=True, timeout=300)
+                          env={**os.environ, **variables}, capture_output=True, text=True,
+                          timeout=300)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -75,6 +78,35 @@ def test_the_synthetic_world(tmp_path):
         assert f"{bar}: {tqdm.format_sizeof(rows)} rows [" in err
     assert len(list_shards(str(target), "valid")) == 3
     assert load_schema(target / "schema.yaml").task_names == ("click", "like", "buy")
+
+
+@pytest.mark.slow
+def test_killed_while_it_writes_and_run_again(log_dir, tmp_path):
+    """Nothing that looks finished is left, and other hash seeds give the bytes of a whole run."""
+    spec = yaml.safe_load((log_dir / "spec.yaml").read_text())
+    users, days = np.divmod(np.arange(60_000), 3)
+    pd.DataFrame({"user_id": users, "item_id": users % 7, "timestamp": 5 + days * 86_400,
+                  "click": days % 2}).to_csv(log_dir / "many.csv", index=False)
+    (log_dir / "many.yaml").write_text(yaml.safe_dump(
+        spec | {"tables": {"interactions": "many.csv"}}))
+    flags = [f"--spec={log_dir}/many.yaml", f"--source_dir={log_dir}", "--num_shards=20"]
+    killed = subprocess.Popen(
+        [sys.executable, "-m", "pipelines.prepare", *flags, f"--data_dir={tmp_path}/data"],
+        cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not list(tmp_path.glob("*/train/*.tfrecord")):
+        assert killed.poll() is None, "prepare ended before it could be killed"
+        time.sleep(0.001)
+    killed.kill()
+    killed.wait()
+    left, = tmp_path.glob("data*")
+    assert left.name.endswith(".tmp") and not (left / "schema.yaml").exists()
+    for name, seed in (("data", "1"), ("again", "2")):
+        code, _, err = run(*flags, f"--data_dir={tmp_path}/{name}", PYTHONHASHSEED=seed)
+        assert code == 0, err
+    files, again = ({path.relative_to(tmp_path / name): path.read_bytes()
+                     for path in (tmp_path / name).rglob("*") if path.is_file()}
+                    for name in ("data", "again"))
+    assert files == again and len(files) == 3 * 20 + 4
 
 
 @pytest.mark.slow

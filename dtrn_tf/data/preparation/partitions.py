@@ -16,7 +16,7 @@ import pyarrow as pa
 from dtrn_tf.data.preparation.columns import key_ids
 
 # Rows are held in memory up to this size before they go to the disk.
-_MAX_BYTES = 1 << 28
+_MAX_BYTES = 1 << 26
 
 
 def partition_of_rows(
