@@ -121,7 +121,8 @@ def build_trainer(schema: Schema, shards: Mapping[str, Shards], run: RunDirector
         selection=Selection(_SELECTION_METRIC.value, _PATIENCE.value), run=run,
         total_steps=1 if rehearsal else total_steps, eval_every=_eval_every(steps_per_epoch),
         checkpoint_every=_CHECKPOINT_EVERY.value, steps_per_call=_STEPS_PER_CALL.value,
-        watch=Watch(model, schema, strategy, optimizer.loss_scale) if _WATCH_EVERY.value else None,
+        watch=Watch(model, schema, strategy, optimizer.loss_scale, train.element_spec)
+        if _WATCH_EVERY.value else None,
         watch_every=_WATCH_EVERY.value or total_steps,
         cluster=cluster, stop_requested=stop_requested)
 

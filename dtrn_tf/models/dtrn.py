@@ -85,6 +85,7 @@ class DTRN(keras.Model):  # type: ignore[name-defined]
                  tower_units: Sequence[int] = (), wide: bool = False, dropout: float = 0.0,
                  base_rates: Mapping[str, float] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        policy = self.dtype_policy
         self.schema = schema
         self.interest = interest
         self.refinement = refinement
@@ -97,28 +98,32 @@ class DTRN(keras.Model):  # type: ignore[name-defined]
         weights = {f.name: f.weights_name for f in schema.multiple_features if f.weights}
         self.embedding = FeatureEmbedding(
             tables, {f.name: f.vocabulary for f in schema.id_features}, embedding_width,
-            pooling=pooling, weights=weights, name="embedding")
+            pooling=pooling, weights=weights, dtype=policy, name="embedding")
         self.numeric_embeddings = {
-            level: NumericEmbedding(embedding_width, name=f"{level}_numeric_embedding")
+            level: NumericEmbedding(
+                embedding_width, dtype=policy, name=f"{level}_numeric_embedding")
             for level in sorted({f.level for f in schema.scalar_features})}
         # Fields of several numbers start with the variance of those of one.
         self.vector_embeddings = [
             keras.layers.Dense(embedding_width, kernel_initializer=keras.initializers.RandomUniform(
-                -0.05 / f.size ** 0.5, 0.05 / f.size ** 0.5), name=f"{f.name}_vector")
+                -0.05 / f.size ** 0.5, 0.05 / f.size ** 0.5), dtype=policy, name=f"{f.name}_vector")
             for f in schema.vector_features]
         self.sequence_embeddings = [
             SequenceEmbedding(embedding_width, b.max_length, getattr(network, "num_slices", 1),
-                              name=f"{b.name}_embedding")
+                              dtype=policy, name=f"{b.name}_embedding")
             for b in schema.behaviors]
-        self.mean_pooling = MeanPooling(name="mean_pooling")
-        self.target_projection = keras.layers.Dense(embedding_width, name="target_projection")
+        self.mean_pooling = MeanPooling(dtype=policy, name="mean_pooling")
+        self.target_projection = keras.layers.Dense(
+            embedding_width, dtype=policy, name="target_projection")
         self.towers = TaskTowers(len(schema.tasks), tower_units, dropout=dropout,
-                                 base_rates=_rates_in_order(schema, base_rates), name="towers")
+                                 base_rates=_rates_in_order(schema, base_rates), dtype=policy,
+                                 name="towers")
         self.wide = FeatureEmbedding(
             {f.vocabulary: tables[f.vocabulary] for f in schema.categorical_features},
             {f.name: f.vocabulary for f in schema.categorical_features},
             len(schema.tasks), pooling=pooling, weights=weights,
-            name="wide") if wide and schema.categorical_features else None
+            # As exact as the towers' logits, which it is added to.
+            dtype=self.variable_dtype, name="wide") if wide and schema.categorical_features else None
 
     @property
     def embedding_tables(self) -> list[Any]:
@@ -302,8 +307,8 @@ class DTRN(keras.Model):  # type: ignore[name-defined]
         layers = {name: keras.layers.serialize(layer)
                   for name in _STAGES
                   if (layer := getattr(self, name)) is not None}
-        return {"name": self.name, "schema": self.schema.to_dict(), **layers,
-                "embedding_width": self.embedding_width, "tower_units": list(self.towers.units),
+        return {"name": self.name, "dtype": self.dtype_policy.name,
+                "schema": self.schema.to_dict(), **layers, "embedding_width": self.embedding_width, "tower_units": list(self.towers.units),
                 "wide": self.wide is not None, "dropout": self.towers.dropout_rate,
                 "base_rates": self.base_rates and dict(self.base_rates)}
 

@@ -50,15 +50,18 @@ class Watch:
         schema: Names the tasks.
         strategy: Where to run.
         loss_scale: That of training, for float16.
+        batch_spec: Of the batches of one replica; with it, one graph serves all sizes.
     """
 
     def __init__(self, model: Any, schema: Schema, strategy: Any,
-                 loss_scale: LossScale | None = None) -> None:
+                 loss_scale: LossScale | None = None, batch_spec: Any = None) -> None:
         self._model = model
         self._tasks = schema.tasks
         self._strategy = strategy
         self._loss_scale = loss_scale
-        self._look = tf.function(self._distributed, autograph=False, reduce_retracing=True)
+        known = batch_spec is not None and strategy.num_replicas_in_sync == 1
+        self._look = tf.function(self._distributed, autograph=False, reduce_retracing=not known,
+                                 input_signature=[batch_spec] if known else None)
 
     def __call__(self, batch: Any) -> Watched:
         """Looks at the model on a batch, per replica, such as that of `StepsDone`."""
