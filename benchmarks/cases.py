@@ -13,6 +13,7 @@ from benchmarks.flops import training_flops
 from benchmarks.padded_transformer import PaddedTransformer
 from benchmarks.plain_loop import PlainLoop
 from benchmarks.reference_point import Batch, ReferencePoint, make_batch, make_model, padded
+from dtrn_tf.balancing import TaskBalancer
 from dtrn_tf.layers import TaskInterest
 from dtrn_tf.optimizers import PairedOptimizer, make_optimizer, make_row_optimizer
 from dtrn_tf.training import TrainStep, make_strategy
@@ -49,6 +50,7 @@ class Case:
         candidates: Candidates of a request; above 1, requests are encoded once.
         dtype: Keras dtype policy of the model.
         compiled: Whether XLA compiles what reads the sequences; it needs padded ones.
+        balancer: Makes the balancer of so many tasks; None: fixed weights.
     """
 
     point: ReferencePoint = field(default_factory=ReferencePoint)
@@ -57,6 +59,7 @@ class Case:
     candidates: int = 1
     dtype: str = "float32"
     compiled: bool = False
+    balancer: Callable[[int], TaskBalancer] | None = None
 
     def batches(self, count: int) -> list[Batch]:
         """The batches that are trained on in turn."""
@@ -65,9 +68,10 @@ class Case:
 
     def training(self, num_batches: int) -> Callable[[], Any]:
         """What to time: one training step on each of some batches, as `pipelines.train` runs it."""
-        model = self._model()
+        model = self.model()
         optimizer = _optimizer(model)
-        step = TrainStep(model, optimizer, model.schema, make_strategy("auto"))
+        balancer = self.balancer and self.balancer(self.point.num_tasks)
+        step = TrainStep(model, optimizer, model.schema, make_strategy("auto"), balancer)
         datasets = [tf.data.Dataset.from_tensors(batch) for batch in self.batches(num_batches)]
         iterator = iter(functools.reduce(tf.data.Dataset.concatenate, datasets).repeat())
         return lambda: step.run(iterator, num_batches)[0].numpy()
@@ -78,7 +82,8 @@ class Case:
         num_interests = self.interest(self.point).num_tasks
         return sum(training_flops(self.point, num_interests, b) for b in batches) / num_batches
 
-    def _model(self) -> Any:
+    def model(self) -> Any:
+        """A new model of the case."""
         policy = tf.keras.mixed_precision.global_policy()
         tf.keras.mixed_precision.set_global_policy(self.dtype)
         try:

@@ -23,6 +23,7 @@ from dtrn_tf.training.cluster import Cluster
 from dtrn_tf.training.plan import batch_bytes
 from dtrn_tf.training.strategy import STRATEGY_NAMES
 from dtrn_tf.training.watch import Watch
+from dtrn_tf.training.weight_roles import write_weight_roles
 from pipelines.model_flags import build_model
 from pipelines.numerics_flags import set_numerics
 from pipelines.optimizer_flags import build_optimizer
@@ -113,6 +114,8 @@ def build_trainer(schema: Schema, shards: Mapping[str, Shards], run: RunDirector
         model.build(None)
         optimizer = build_optimizer(model, total_steps)
         balancer = _make_balancer(schema, max(1, round(steps_per_epoch)))
+    if cluster.is_chief:
+        print(write_weight_roles(model, run))
     warm_start(model, optimizer, run)
     return Trainer(
         model=model, step=TrainStep(model, optimizer, schema, strategy, balancer),

@@ -122,8 +122,9 @@ class DTRN(keras.Model):  # type: ignore[name-defined]
             {f.vocabulary: tables[f.vocabulary] for f in schema.categorical_features},
             {f.name: f.vocabulary for f in schema.categorical_features},
             len(schema.tasks), pooling=pooling, weights=weights,
-            # As exact as the towers' logits, which it is added to.
-            dtype=self.variable_dtype, name="wide") if wide and schema.categorical_features else None
+            # As exact as the logits of the towers, to which it is added.
+            dtype=self.variable_dtype,
+            name="wide") if wide and schema.categorical_features else None
 
     @property
     def embedding_tables(self) -> list[Any]:
@@ -308,7 +309,8 @@ class DTRN(keras.Model):  # type: ignore[name-defined]
                   for name in _STAGES
                   if (layer := getattr(self, name)) is not None}
         return {"name": self.name, "dtype": self.dtype_policy.name,
-                "schema": self.schema.to_dict(), **layers, "embedding_width": self.embedding_width, "tower_units": list(self.towers.units),
+                "schema": self.schema.to_dict(), **layers,
+                "embedding_width": self.embedding_width, "tower_units": list(self.towers.units),
                 "wide": self.wide is not None, "dropout": self.towers.dropout_rate,
                 "base_rates": self.base_rates and dict(self.base_rates)}
 

@@ -44,7 +44,8 @@ def run_dir(small_data, tmp_path_factory):
 
 def test_the_run_directory_holds_what_was_run_and_what_came_out(run_dir):
     assert {"flags.txt", "schema.yaml", "statistics.json", "versions.json", "vocabularies",
-            "metrics.json", "best", "checkpoints", "tensorboard"} == set(os.listdir(run_dir))
+            "metrics.json", "best", "checkpoints", "tensorboard", "weights.tsv"} == set(
+                os.listdir(run_dir))
     assert "--seed=3\n" in (run_dir / "flags.txt").read_text()
     metrics = json.loads((run_dir / "metrics.json").read_text())
     assert metrics["steps"] == 29  # 5 passes over 23 rows, 4 a step
