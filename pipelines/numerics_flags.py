@@ -38,6 +38,11 @@ def set_numerics() -> None:
         tf.config.optimizer.set_jit("autoclustering")
 
 
+def is_deterministic() -> bool:
+    """Whether operations that differ from run to run are forbidden."""
+    return _DETERMINISTIC.value
+
+
 def clip_norm() -> float | None:
     """The largest norm of the dense gradient, if there is one."""
     return _CLIP_NORM.value or None

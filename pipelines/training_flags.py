@@ -25,7 +25,7 @@ from dtrn_tf.training.strategy import STRATEGY_NAMES
 from dtrn_tf.training.watch import Watch
 from dtrn_tf.training.weight_roles import write_weight_roles
 from pipelines.model_flags import build_model
-from pipelines.numerics_flags import set_numerics
+from pipelines.numerics_flags import is_deterministic, set_numerics
 from pipelines.optimizer_flags import build_optimizer
 from pipelines.warm_start_flags import warm_start
 
@@ -118,7 +118,8 @@ def build_trainer(schema: Schema, shards: Mapping[str, Shards], run: RunDirector
         print(write_weight_roles(model, run))
     warm_start(model, optimizer, run)
     return Trainer(
-        model=model, step=TrainStep(model, optimizer, schema, strategy, balancer),
+        model=model, step=TrainStep(model, optimizer, schema, strategy, balancer,
+                                    time_input=not is_deterministic()),
         optimizer=optimizer, iterator=iter(train),
         evaluate=_validation(model, schema, shards["valid"], preprocessing, rehearsal),
         selection=Selection(_SELECTION_METRIC.value, _PATIENCE.value), run=run,

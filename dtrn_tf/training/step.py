@@ -37,16 +37,19 @@ class TrainStep:
             that needs the gradients of single tasks, the model has `shared_weights`, on which they
             are compared, and `task_weights`, which take the loss weights alone. Embedding tables
             take the weights of the shared weights, but are too large to be compared.
+        time_input: Whether to time the input; TensorFlow has no clock in deterministic graphs.
     """
 
     def __init__(self, model: Any, optimizer: PairedOptimizer, schema: Schema,
-                 strategy: Any, balancer: TaskBalancer | None = None) -> None:
+                 strategy: Any, balancer: TaskBalancer | None = None,
+                 time_input: bool = True) -> None:
         self._model = model
         self.balancer = balancer or TaskBalancer(
             [task.weight for task in schema.tasks], make_loss_weighting("fixed", len(schema.tasks)))
         self._optimizer = optimizer
         self._tasks = schema.tasks
         self._strategy = strategy
+        self._time_input = time_input
         # Without AutoGraph, which cannot read loops under Python 3.13.
         # Requests give every batch another number of rows, which should not be traced anew.
         self._run_one = tf.function(self._distributed, autograph=False, reduce_retracing=True)
@@ -90,11 +93,7 @@ class TrainStep:
 
     def _loop(self, iterator: Any, steps: Tensor) -> StepsDone:
         def body(done: StepsDone) -> list[StepsDone]:
-            start = tf.timestamp()
-            with tf.control_dependencies([start]):
-                batch = _components(iterator.get_next())
-            with tf.control_dependencies(batch):
-                waited = tf.timestamp() - start
+            batch, waited = self._next(iterator)
             losses, rows, sound = self._distributed(_packed(iterator.element_spec, batch))
             return [StepsDone(done.losses + losses, done.rows + rows, done.count + 1, sound, losses,
                               done.input_seconds + waited, batch)]
@@ -111,6 +110,16 @@ class TrainStep:
                                 [shapes])
         return done._replace(losses=done.losses / tf.cast(done.count, tf.float32),
                              batch=_packed(iterator.element_spec, done.batch))
+
+    def _next(self, iterator: Any) -> tuple[list[Tensor], Tensor]:
+        """Components of the next batch, and how long it took."""
+        if not self._time_input:
+            return _components(iterator.get_next()), tf.constant(float("nan"), tf.float64)
+        start = tf.timestamp()
+        with tf.control_dependencies([start]):
+            batch = _components(iterator.get_next())
+        with tf.control_dependencies(batch):
+            return batch, tf.timestamp() - start
 
     def _distributed(self, batch: Any) -> tuple[Tensor, Tensor, Tensor]:
         """A step on all replicas: losses [K], rows, and whether it was sound."""

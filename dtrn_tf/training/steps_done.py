@@ -16,7 +16,7 @@ class StepsDone(NamedTuple):
         count: Steps done; the last one, if it is not sound, counts but changed nothing.
         sound: Whether losses and gradients of the last step were finite.
         last_losses: Losses of the last step. [K]
-        input_seconds: How long the steps waited for their batches.
+        input_seconds: How long the steps waited for their batches; NaN if not timed.
         batch: The last batch, per replica.
     """
 

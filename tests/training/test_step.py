@@ -4,6 +4,7 @@ from descent import Descent
 
 from dtrn_tf.layers.variables import table_variable
 from dtrn_tf.optimizers import PairedOptimizer, RowOptimizer
+from dtrn_tf.optimizers.loss_scale import LossScale
 from dtrn_tf.schema import Schema
 from dtrn_tf.training import TrainStep, make_strategy
 
@@ -107,3 +108,33 @@ def test_losses_that_layers_add_are_part_of_the_total():
     np.testing.assert_array_equal(*losses)  # what is reported is the loss of the tasks
     np.testing.assert_allclose(penalized.w, plain.w - 0.1 * 3.0, rtol=1e-6)
     np.testing.assert_array_equal(penalized.table, plain.table)
+
+
+def test_a_loss_scale_is_lowered_until_gradients_fit_and_changes_nothing_else():
+    plain, scaled = Linear(), Linear()
+    batch = _batch([2, 2, 3], [1.0, 0.0, 1.0], [3.0, 0.0, 9.0], [1.0, 3.0, 2.0], [1.0, 1.0, 0.0])
+    scale = LossScale(initial=2.0 ** 127)
+    optimizer = PairedOptimizer(RowOptimizer(Descent(), 0.1), keras.optimizers.SGD(0.1),
+                                [scaled.table], [scaled.w], loss_scale=scale)
+    step = TrainStep(scaled, optimizer, SCHEMA, make_strategy("cpu"))
+    iterator = iter(tf.data.Dataset.from_tensors(batch).repeat())
+    first = step.run(iterator, 1)
+    # 2 (p - y) times 2^127 is infinite: the step is left out, and the run goes on.
+    assert first.sound and float(scale.value) == 2.0 ** 126 and float(scaled.w) == 1.0
+    while float(scaled.w) == 1.0:
+        assert step.run(iterator, 1).sound
+    _step(plain, 0.1).run(_iterator(batch), 1)
+    assert 2.0 ** 120 < float(scale.value) < 2.0 ** 127
+    np.testing.assert_allclose(scaled.w, plain.w, rtol=1e-6)
+    np.testing.assert_allclose(scaled.table, plain.table, rtol=1e-6)
+
+
+def test_an_infinite_loss_is_not_sound_whatever_the_scale():
+    model = Linear()
+    batch = _batch([2], [1.0], [1e30], [1.0], [1.0])
+    optimizer = PairedOptimizer(RowOptimizer(Descent(), 0.1), keras.optimizers.SGD(0.1),
+                                [model.table], [model.w], loss_scale=LossScale(initial=2.0))
+    done = TrainStep(model, optimizer, SCHEMA, make_strategy("cpu")).run(
+        iter(tf.data.Dataset.from_tensors(batch).repeat()), 5)
+    # The squared error is infinite whatever the scale.
+    assert not done.sound and done.count == 1 and float(model.w) == 1.0
