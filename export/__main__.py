@@ -53,8 +53,8 @@ _KEEP_VERSIONS = flags.DEFINE_integer(
     lower_bound=1)
 _WEIGHTS = flags.DEFINE_enum(
     "weights", "float32", FORMATS,
-    "How embedding tables and large dense weights are stored: int8 with one scale per row. The "
-    "size and, with --data_dir, the AUC beside float32 are printed.")
+    "How embedding tables, and dense weights above 64 KiB, are stored: int8 with one scale per "
+    "row. The size and, with --data_dir, the AUC beside float32 are printed.")
 
 
 def main() -> None:

@@ -10,10 +10,11 @@ import numpy as np
 import tensorflow as tf
 
 from dtrn_tf.layers import FeatureEmbedding
+from export.folding import MAX_BYTES
 from export.stored_weight import StoredWeight
 
-# What is smaller stays float32: biases, normalisations, small kernels. All tables are stored.
-MIN_VALUES = 1000
+# What is smaller stays float32: every signature would get a constant of it. All tables are stored.
+MIN_VALUES = MAX_BYTES // 4 + 1
 
 
 class CompactModel:
@@ -57,6 +58,11 @@ class CompactModel:
         """As the model's."""
         with self._stored_weights():
             return self._model.representations(inputs)
+
+    @property
+    def interest(self) -> Any:
+        """As the model's."""
+        return self._model.interest
 
     @contextlib.contextmanager
     def _stored_weights(self) -> Iterator[None]:

@@ -40,7 +40,9 @@ NO_TENSORFLOW = ("dtrn_tf/schema.py", "dtrn_tf/checks.py", "dtrn_tf/errors.py", 
                  "dtrn_tf/data/preparation/prepare_spec.py",
                  "dtrn_tf/data/profiling/value_counts.py",
                  "dtrn_tf/data/profiling/number_sketch.py", "dtrn_tf/data/profiling/distances.py",
-                 "dtrn_tf/data/profiling/finding.py", "dtrn_tf/data/profiling/svg.py")
+                 "dtrn_tf/data/profiling/finding.py", "dtrn_tf/data/profiling/svg.py",
+                 "export/client.py", "export/request.py", "export/rest_transport.py",
+                 "export/serving_client.py", "export/serving_error.py")
 FILES = sorted(p.relative_to(ROOT) for top in ("dtrn_tf", "export", "pipelines", "benchmarks")
                for p in (ROOT / top).rglob("*.py"))
 

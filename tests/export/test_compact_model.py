@@ -6,7 +6,9 @@ from small_run import small_model
 
 from dtrn_tf.data.examples import parse_examples
 from dtrn_tf.data.preprocessing import Preprocessing
-from export.compact_model import CompactModel
+from export.compact_model import MIN_VALUES, CompactModel
+from export.folding import fold
+from export.stored_weight import StoredWeight
 
 SCHEMA = small_schema()
 
@@ -33,6 +35,7 @@ def test_stored_weights_give_what_rounded_ones_give(inputs, format, error):
     assert compact.float32_bytes == 4 * model.count_params()
     bottom, own = (m.representations(inputs)["bottom"] for m in (compact, model))
     np.testing.assert_array_equal(bottom, own)
+    assert compact.interest is model.interest
 
 
 def test_a_graph_holds_stored_tables_alone_and_reads_their_rows(inputs):
@@ -47,6 +50,18 @@ def test_a_graph_holds_stored_tables_alone_and_reads_their_rows(inputs):
     assert sum(v.dtype == tf.int8 for v in function.variables) > tables
     assert model.embedding.tables["item"] is not None and not hasattr(
         model.embedding.tables["item"], "scales")  # The model has its own again.
+
+
+def test_folding_leaves_stored_weights_as_they_are():
+    """A dense weight of the least size is no constant in float32 of the folded signature."""
+    weight = StoredWeight(np.ones([MIN_VALUES, 1], np.float32), "int8", "w")
+    function = tf.function(lambda *, x: {"y": x @ weight.read()}).get_concrete_function(
+        x=tf.TensorSpec([None, MIN_VALUES], name="x"))
+    folded = fold(function)
+    operations = [op.type for op in folded.graph.get_operations()]
+    assert "Cast" in operations and {v.dtype for v in folded.variables} == {tf.int8, tf.float32}
+    assert folded(x=tf.ones([1, MIN_VALUES]))["y"].numpy() == pytest.approx(MIN_VALUES, rel=1e-5)
+    assert folded.graph.as_graph_def().ByteSize() < MIN_VALUES
 
 
 def test_small_weights_stay():
