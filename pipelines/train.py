@@ -71,7 +71,7 @@ def main() -> int:
                 if cluster.is_chief:
                     run.finish({**summary, "bad_records": skipped})
     except Interrupted as interruption:
-        print(f"{run.path}: {interruption}; the same command goes on", file=sys.stderr)
+        print(f"{run.path}: {interruption}. The same command goes on.", file=sys.stderr)
         return EXIT_CODE
     if cluster.is_chief:
         _report(run)

@@ -63,7 +63,7 @@ class Cluster:
             if self.size == 1:
                 raise
             raise Interrupted(
-                "another process of the cluster is gone; once all have ended") from error
+                "another process of the cluster is gone; wait until all have ended") from error
 
     @tf.function(autograph=False)
     def _sum(self, value: Any) -> Any:

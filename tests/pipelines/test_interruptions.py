@@ -56,8 +56,8 @@ def test_a_run_that_is_interrupted_in_every_way_ends_as_if_nothing_happened(smal
     # In the eighth step of this process, the fourteenth of the run.
     done = _train(small_data, run, _interrupted("terminate", 8))
     assert done.returncode == 75 and "at step 6" in done.stdout
-    assert f"{run}: asked to end (SIGTERM), after step 14 of 29, which is saved; the same " \
-           "command goes on\n" in done.stderr
+    assert f"{run}: asked to end (SIGTERM), after step 14 of 29, which is saved. The same " \
+           "command goes on.\n" in done.stderr
     assert sorted(os.listdir(checkpoints)) == ["ckpt-12", "ckpt-14"]
 
     cut = checkpoints / "ckpt-14" / "state.data-00000-of-00001"
