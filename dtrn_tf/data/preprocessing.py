@@ -24,14 +24,18 @@ from dtrn_tf.schema import (
     Vocabulary,
 )
 
+# In standard deviations. What several layers make of it stays finite in float32.
+_LARGEST = 1e6
+
 
 class Preprocessing(tf.Module):
     """Maps raw features to model inputs; the same graph in training and in the SavedModel.
 
     ids become rows of their vocabulary's embedding table (row 1 if unknown, never row 0, which is
-    padding). Numbers become (transform(x) - mean) / std, and 0 where that is not finite. Sequences
-    keep their newest `max_length` positions, the newest last, without what only fills them up;
-    their times become gaps. Weights of ids that are not finite become 0.
+    padding). Numbers become (transform(x) - mean) / std, at most 1e6 either way, and 0 where that
+    is not finite: whatever a log or a client holds, no NaN comes of it. Sequences keep their
+    newest `max_length` positions, the newest last, without what only fills them up; their times
+    become gaps. Weights of ids are bounded like numbers.
 
     Args:
         schema: What a record holds.
@@ -207,7 +211,8 @@ def _log_bucket_rows(x: tf.Tensor, vocabulary: Vocabulary) -> tf.Tensor:
 
 
 def _finite(x: tf.Tensor) -> tf.Tensor:
-    return tf.where(tf.math.is_finite(x), x, tf.zeros_like(x))
+    bounded = tf.clip_by_value(x, -_LARGEST, _LARGEST)
+    return tf.where(tf.math.is_finite(x), bounded, tf.zeros_like(x))
 
 
 def _table(vocabulary: Vocabulary, path: str) -> tf.lookup.StaticHashTable:

@@ -151,7 +151,7 @@ def load_run(path: str) -> tuple[Any, Preprocessing, Schema]:
         raise UserError(f"--run_dir should be a directory that pipelines.train wrote, with "
                         f"best/model.keras in it. Received: {path!r}.")
     schema = load_schema(os.path.join(path, "schema.yaml"))
-    model = tf.keras.models.load_model(model_file, compile=False)
+    model = tf.keras.models.load_model(model_file, compile=False, safe_mode=True)
     return model, Preprocessing(schema, path), schema
 
 

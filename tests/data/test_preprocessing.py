@@ -61,6 +61,14 @@ def test_numbers_are_transformed_and_normalised(preprocessing):
     np.testing.assert_allclose(inputs["duration"], [-3.0, -7.0, 1.0, 0.0, 0.0], rtol=1e-5)
 
 
+def test_huge_numbers_are_bounded(small_data):
+    preprocessing = Preprocessing(small_schema(), small_data)
+    inputs = preprocessing(parse_examples(tf.constant([
+        encode_example(small_row(1, age=number), small_schema())
+        for number in (3e38, -3e38, 4e6, np.inf, np.nan)]), small_schema(), labels=False))
+    np.testing.assert_allclose(inputs["age"], [1e6, -1e6, (4e6 - 30) / 5, 0.0, 0.0], rtol=1e-6)
+
+
 def test_a_number_that_never_varied_is_centred_only(small_data, tmp_path):
     directory = write_small_data(tmp_path, splits=())
     save_statistics(Statistics(numeric={"age": Moments(30.0, 0.0), "duration": Moments(0.0, 1.0)}),
@@ -228,16 +236,16 @@ def test_gaps_of_decimal_times(tmp_path):
     assert inputs["seen_item"].to_list() == [[3], [], [5, 6, 7]]
 
 
-def test_weights_that_are_not_finite_count_nothing(tmp_path):
+def test_weights_that_are_not_finite_count_nothing_and_huge_ones_are_bounded(tmp_path):
     schema = _parts(
         vocabularies=[{"name": "tag", "kind": "identity", "size": 9}],
         features=[{"name": "tags", "vocabulary": "tag", "level": "request", "multiple": True,
                    "weights": "w", "padding": 0}])
     ids = tf.RaggedTensor.from_row_lengths(tf.constant([0, 2, 9, 0, 3], tf.int64), [0, 3, 2])
     inputs = Preprocessing(schema, tmp_path)(
-        {"tags": ids, "tags_weights": ids.with_values([7.0, np.nan, 1.5, 7.0, np.inf])})
+        {"tags": ids, "tags_weights": ids.with_values([7.0, np.nan, 1.5, 7.0, -3e38])})
     assert inputs["tags"].to_list() == [[], [4, 1], [5]]
-    assert inputs["tags_weights"].to_list() == [[], [0.0, 1.5], [0.0]]
+    assert inputs["tags_weights"].to_list() == [[], [0.0, 1.5], [-1e6]]
 
 
 def test_fields_of_several_numbers(tmp_path):

@@ -43,6 +43,18 @@ def test_every_weight_is_stored_once_and_no_keras_object_is(path, run):
     assert type(tf.saved_model.load(path)).__module__.startswith("tensorflow.")
 
 
+def test_no_table_is_copied_into_the_graph(path, run):
+    with open(os.path.join(path, "saved_model.pb"), "rb") as file:
+        graph = file.read()
+    tables = [np.asarray(table) for table in run[0].embedding_tables]
+    assert tables and not [table.shape for table in tables if table.tobytes() in graph]
+    # What is computed from weights alone is there.
+    interest = run[0].interest
+    gamma, _ = interest.hypernetwork([tf.convert_to_tensor(interest.task_embeddings),
+                                      tf.convert_to_tensor(interest.behavior_embeddings)])
+    assert gamma[:, 0, -1].numpy().tobytes() in graph
+
+
 def test_the_graph_looks_ids_up_and_has_no_forbidden_operation(path):
     found = set(operations(path))
     assert {"LookupTableFindV2", "StringToHashBucketFast", "ParseExampleV2"} <= found

@@ -70,7 +70,7 @@ def _check(model, tmp_path):
         assert np.isfinite(gradient).all() and np.abs(gradient).max() > 0, weight.name
     path = str(tmp_path / "model.keras")
     model.save(path)
-    loaded = tf.keras.models.load_model(path)(inputs)
+    loaded = tf.keras.models.load_model(path, safe_mode=True)(inputs)
     for task in TASKS:
         assert logits[task].shape == (29,)
         np.testing.assert_allclose(loaded[task], logits[task], rtol=1e-5, atol=1e-6)
