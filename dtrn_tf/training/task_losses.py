@@ -48,6 +48,8 @@ def gradient_products(tape: tf.GradientTape, losses: Sequence[Tensor], variables
     Returns:
         g_i . g_j. [K, K]
     """
+    if not variables:  # All frozen.
+        return tf.zeros([len(losses)] * 2)
     gradients = sum_of_replicas(tf.stack([
         tf.concat([tf.reshape(g, [-1]) for g in tape.gradient(
             loss, variables, output_gradients=scale * tf.ones_like(loss),

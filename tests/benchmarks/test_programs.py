@@ -103,3 +103,10 @@ def test_serving_latency():
         assert 0 < p50 <= p99 and ratio > 0
     assert lines[15].startswith("One more candidate, from 2 to 5:")
     assert lines[16].startswith("One user with 3 candidates: the plain loop")
+
+
+def test_unknown_method():
+    done = run("balancing", "--methods=pcgrad,pcgard", "--core=-1")
+    assert done.returncode == 1
+    assert "error: --methods should be of ['aligned', 'cagrad', 'dwa', 'fixed'," in done.stderr
+    assert "Received: ['pcgard']" in done.stderr

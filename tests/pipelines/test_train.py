@@ -177,7 +177,7 @@ def test_base_rates_may_be_left_empty(tmp_path):
 
 def test_gzip_mirrored_and_every_network(tmp_path):
     data = write_small_data(tmp_path / "data", suffix=".tfrecord.gz")
-    for number, network in enumerate(("shared_bottom", "ple")):
+    for number, network in enumerate(("pepnet", "ple")):
         done = _train(data, tmp_path / f"run{number}", f"--network={network}",
                       "--strategy=mirrored", "--interest=shared", "--refinement=element",
                       "--pooling=target", "--epochs=1", "--embedding_weight_decay=0.1",

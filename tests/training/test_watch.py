@@ -68,6 +68,26 @@ def test_gates_are_summed_up_by_mixture_and_expert(model, batch, seen):
         "groups", SCHEMA.task_names) == ["0", "1"]
 
 
+def test_a_model_whose_shared_weights_are_frozen(batch, model):
+    frozen = Frozen(model)
+    seen = Watch(frozen, SCHEMA, make_strategy("cpu"))(batch)
+    np.testing.assert_array_equal(seen.norms, 0.0)
+    np.testing.assert_array_equal(seen.cosines, 0.0)
+    assert "tasks" in seen.shares
+
+
+class Frozen:
+    """The same model, with nothing that tasks share to train."""
+
+    shared_weights: list = []
+
+    def __init__(self, model):
+        self._model = model
+
+    def __call__(self, features, training=None):
+        return self._model(features, training=training)
+
+
 def test_a_look_changes_nothing_and_a_loss_scale_drops_out(model, batch, seen):
     before = [np.array(v) for v in model.variables]
     again = Watch(model, SCHEMA, make_strategy("cpu"), LossScale(1024.0))(batch)
