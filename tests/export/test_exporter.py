@@ -100,7 +100,7 @@ def test_a_killed_export_shows_nothing_and_the_next_one_is_version_1(run_dir, ru
     assert code == 0, err
     assert out.splitlines()[:2] == [
         f"Exported {directory}/1",
-        "Signatures: click, order, long_view, rating, serving_default, examples"]
+        "Signatures: click, order, long_view, rating, serving_default, bottom, examples"]
     assert "Verified at batch sizes 1, 2, 1000: largest difference" in out
     assert "AUC on 23 test records:\ntask       new AUC  present AUC  difference\nclick" in out
     assert sorted(os.listdir(directory)) == [".lock", "1"]
