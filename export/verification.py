@@ -19,8 +19,9 @@ from export.dense_inputs import candidate_inputs, dense_inputs
 from export.signatures import EXAMPLES, Model, Preprocess, signature_functions
 
 BATCH_SIZES = (1, 2, 1000)
-# Of a probability; the same operations on the same machine differ by the order of sums at most.
-TOLERANCE = 1e-6
+# Of a probability. The same operations on the same machine differ by the order of sums at most, of
+# hundreds of terms in float32 where a field has hundreds of numbers.
+TOLERANCE = 3e-6
 
 _SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "verify_saved_model.py")
 

@@ -50,7 +50,7 @@ def test_a_run_that_is_not_there_leaves_nothing(tmp_path):
 
 @pytest.mark.slow
 def test_a_model_that_fails_the_verification_leaves_nothing(run_dir, run, tmp_path, monkeypatch):
-    def random_model(inputs, training):
+    def random_model(inputs, training, tasks):
         return {task: tf.random.uniform(tf.shape(inputs["age"]))
                 for task in small_schema().task_names}
 
