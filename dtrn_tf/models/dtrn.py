@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -233,8 +234,7 @@ class DTRN(keras.Model):  # type: ignore[name-defined]
         """The tasks whose inputs a stage needs to compute `tasks`; all if it does not say."""
         if stage is None:
             return tasks
-        every = range(len(self.schema.tasks))
-        return stage.input_tasks(tasks) if hasattr(stage, "input_tasks") else every
+        return stage.input_tasks(tasks) if _can_choose(stage) else range(len(self.schema.tasks))
 
     def _fields(self, level: str, inputs: Mapping[str, Tensor],
                 embedded: Mapping[str, Tensor]) -> Tensor | None:
@@ -332,9 +332,15 @@ def _build(layer: Any, shape: Any) -> None:
         layer.build(shape)
 
 
+def _can_choose(stage: Any) -> bool:
+    """Whether a stage computes some tasks alone; a subclass may have a `call` of its own."""
+    return (hasattr(stage, "input_tasks")
+            and "tasks" in inspect.signature(stage.call).parameters)
+
+
 def _of_tasks(stage: Any, tasks: Sequence[int], *inputs: Any, **options: Any) -> Any:
     """What a stage gives for some tasks; one that cannot choose computes all. [B, K, ...]"""
-    if hasattr(stage, "input_tasks"):
+    if _can_choose(stage):
         return stage(*inputs, tasks=tasks, **options)
     outputs = stage(*inputs, **options)
     return outputs if outputs.shape[1] == 1 else chosen(outputs, tasks, axis=1)
