@@ -30,6 +30,7 @@ SCHEMA = log_schema()
 def run_dir(tmp_path_factory):
     """A run directory whose model was trained on the log."""
     directory = write_log(tmp_path_factory.mktemp("own_log"))
+    tf.keras.utils.set_random_seed(1)
     model = DTRN(SCHEMA, network=SharedBottom((8,)), wide=True, embedding_width=4)
     model.build()
     optimizer = PairedOptimizer(
