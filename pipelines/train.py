@@ -29,8 +29,9 @@ from dtrn_tf.training import RunDirectory, report_bad_records
 from dtrn_tf.training.bad_record_report import Counts
 from dtrn_tf.training.cluster import Cluster
 from dtrn_tf.training.interruption import EXIT_CODE, Interrupted, StopRequest
+from dtrn_tf.training.servers import serve_until_chief_ends
 from pipelines.dry_run import dry_run
-from pipelines.training_flags import build_strategy, build_trainer
+from pipelines.training_flags import build_strategy, build_trainer, config_to_serve
 from pipelines.warm_start_flags import files_to_start_with
 
 _DATA_DIR = flags.DEFINE_string(
@@ -48,6 +49,10 @@ _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Delete the run in --run_dir 
 
 
 def main() -> int:
+    config = config_to_serve()
+    if config:
+        serve_until_chief_ends(config)
+        return 0 if RunDirectory(_RUN_DIR.value).is_finished else EXIT_CODE
     strategy = build_strategy()
     stop = StopRequest()  # After the strategy: a cluster takes SIGTERM for itself.
     cluster = Cluster(strategy)

@@ -21,7 +21,9 @@ from dtrn_tf.schema import Schema
 from dtrn_tf.training import RunDirectory, Selection, Trainer, TrainStep, make_strategy
 from dtrn_tf.training.cluster import Cluster
 from dtrn_tf.training.plan import batch_bytes
-from dtrn_tf.training.strategy import STRATEGY_NAMES
+from dtrn_tf.training.served_step import ServedStep, WorkersInput
+from dtrn_tf.training.servers import num_workers
+from dtrn_tf.training.strategy import STRATEGY_NAMES, served_config
 from dtrn_tf.training.watch import Watch
 from dtrn_tf.training.weight_roles import write_weight_roles
 from pipelines.model_flags import build_model
@@ -32,7 +34,11 @@ from pipelines.warm_start_flags import warm_start
 _STRATEGY = flags.DEFINE_enum(
     "strategy", "auto", STRATEGY_NAMES,
     "`cpu`, `gpu`: one device; `mirrored`: all GPUs; `multiworker`: all processes of the cluster "
-    "in TF_CONFIG; `auto`: that cluster if there is one, else what this machine has.")
+    "in TF_CONFIG; `parameter_server`: its workers, with tables split over its servers; `auto`: "
+    "that cluster if there is one, else what this machine has.")
+_TABLE_SHARDS = flags.DEFINE_integer(
+    "table_shards", 0, "Parts into which --strategy=parameter_server splits every table; 0: one "
+    "for each server.", lower_bound=0)
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of weights, shuffling and dropout.")
 _EPOCHS = flags.DEFINE_float("epochs", 1.0, "Passes over the training records.", lower_bound=0.0)
 _BATCH_SIZE = flags.DEFINE_integer(
@@ -84,7 +90,12 @@ _PATIENCE = flags.DEFINE_integer(
 def build_strategy() -> Any:
     """The strategy of the flags; before TensorFlow computes anything, as a cluster needs it."""
     set_numerics()
-    return make_strategy(_STRATEGY.value)
+    return make_strategy(_STRATEGY.value, _TABLE_SHARDS.value)
+
+
+def config_to_serve() -> dict[str, Any] | None:
+    """TF_CONFIG, if this process is a worker or a server of --strategy=parameter_server."""
+    return served_config(_STRATEGY.value)
 
 
 def build_trainer(schema: Schema, shards: Mapping[str, Shards], run: RunDirectory, strategy: Any,
@@ -105,9 +116,7 @@ def build_trainer(schema: Schema, shards: Mapping[str, Shards], run: RunDirector
     batch_size = _per_replica(_BATCH_SIZE.value, strategy)
     preprocessing = Preprocessing(schema, run.path)
     own = share_of_worker(shards["train"], cluster.index, cluster.size)
-    train = read_records(own.files, schema, preprocessing, batch_size=batch_size,
-                         shuffle_buffer=_SHUFFLE_BUFFER.value, seed=_SEED.value, repeat=True,
-                         runs=own.runs)
+    train = _training_batches(own, schema, preprocessing, batch_size)
     steps_per_epoch, total_steps = _num_steps(shards["train"])
     with strategy.scope():
         model = build_model(schema, load_statistics(run.file("statistics.json")).base_rates)
@@ -117,18 +126,41 @@ def build_trainer(schema: Schema, shards: Mapping[str, Shards], run: RunDirector
     if cluster.is_chief:
         print(write_weight_roles(model, run))
     warm_start(model, optimizer, run)
+    served = isinstance(strategy, tf.distribute.ParameterServerStrategy)
+    iterator, step = iter(train), None
+    if served:
+        iterator, step = _served(schema, shards["train"], run, strategy, model, optimizer, balancer)
     return Trainer(
-        model=model, step=TrainStep(model, optimizer, schema, strategy, balancer,
-                                    time_input=not is_deterministic()),
-        optimizer=optimizer, iterator=iter(train),
+        model=model, step=step or TrainStep(model, optimizer, schema, strategy, balancer,
+                                            time_input=not is_deterministic()),
+        optimizer=optimizer, iterator=iterator,
         evaluate=_validation(model, schema, shards["valid"], preprocessing, rehearsal),
         selection=Selection(_SELECTION_METRIC.value, _PATIENCE.value), run=run,
         total_steps=1 if rehearsal else total_steps, eval_every=_eval_every(steps_per_epoch),
         checkpoint_every=_CHECKPOINT_EVERY.value, steps_per_call=_STEPS_PER_CALL.value,
         watch=Watch(model, schema, strategy, optimizer.loss_scale, train.element_spec)
-        if _WATCH_EVERY.value else None,
+        if _WATCH_EVERY.value and not served else None,
         watch_every=_WATCH_EVERY.value or total_steps,
         cluster=cluster, stop_requested=stop_requested)
+
+
+def _served(schema: Schema, shards: Shards, run: RunDirectory, strategy: Any, model: Any,
+            optimizer: Any, balancer: TaskBalancer) -> tuple[WorkersInput, ServedStep]:
+    """Input and steps of the workers of a cluster with parameter servers."""
+    coordinator = tf.distribute.coordinator.ClusterCoordinator(strategy)
+    with strategy.scope():  # The vocabularies of the workers.
+        preprocessing = Preprocessing(schema, run.path)
+    batches = WorkersInput(coordinator, lambda: _training_batches(
+        shards, schema, preprocessing, _BATCH_SIZE.value))
+    return batches, ServedStep(model, optimizer, schema, strategy, balancer,
+                               coordinator=coordinator, workers=num_workers())
+
+
+def _training_batches(shards: Shards, schema: Schema, preprocessing: Preprocessing,
+                      batch_size: int) -> tf.data.Dataset:
+    return read_records(shards.files, schema, preprocessing, batch_size=batch_size,
+                        shuffle_buffer=_SHUFFLE_BUFFER.value, seed=_SEED.value, repeat=True,
+                        runs=shards.runs)
 
 
 def records_plan(shards: Mapping[str, Shards], strategy: Any) -> list[str]:

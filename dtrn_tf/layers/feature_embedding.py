@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from dtrn_tf.layers.arguments import check_one_of, check_whole
 from dtrn_tf.layers.precision import at_least_float32
-from dtrn_tf.layers.variables import table_variable
+from dtrn_tf.layers.variables import look_up, making_table, shards
 
 
 @tf.keras.utils.register_keras_serializable(package="dtrn_tf")
@@ -89,15 +89,16 @@ class FeatureEmbedding(tf.keras.layers.Layer):
 
     def build(self, input_shape: Any) -> None:
         # No autocast: a cast copy of the table would make the gradient dense.
-        self.tables = {
-            table: self.add_weight(
-                name=table,
-                shape=(self.table_rows[table], self.width),
-                initializer=tf.keras.initializers.RandomUniform(-0.05, 0.05),
-                autocast=False,
-            )
-            for table in sorted(self.table_rows)
-        }
+        with making_table():
+            self.tables = {
+                table: self.add_weight(
+                    name=table,
+                    shape=(self.table_rows[table], self.width),
+                    initializer=tf.keras.initializers.RandomUniform(-0.05, 0.05),
+                    autocast=False,
+                )
+                for table in sorted(self.table_rows)
+            }
         super().build(input_shape)
 
     def call(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -117,8 +118,7 @@ class FeatureEmbedding(tf.keras.layers.Layer):
     def _look_up(self, table: str, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         ids = [self._valid_ids(table, name, _flat(feature)) for name, feature in inputs.items()]
         flat = tf.concat([tf.reshape(i, [-1]) for i in ids], 0)
-        # Not embedding_lookup: on a mirrored variable that reads the whole table.
-        rows = tf.gather(table_variable(self.tables[table]), flat)
+        rows = look_up(self.tables[table], flat)
         # A choice and not a product: no gradient, not even NaN, reaches the padding row.
         rows = tf.where(flat[:, tf.newaxis] != 0, rows, tf.zeros_like(rows))
         parts = tf.split(tf.cast(rows, self.compute_dtype), [tf.size(i) for i in ids])
@@ -146,6 +146,12 @@ class FeatureEmbedding(tf.keras.layers.Layer):
             )
         outside = (ids < 0) | (ids >= self.table_rows[table])
         return tf.cast(tf.where(outside, tf.ones_like(ids), ids), tf.int32)
+
+    def save_own_variables(self, store: Any) -> None:
+        """As Keras does, but a table that is split over servers whole."""
+        for number, table in enumerate(self.tables.values()):
+            parts = shards(table)
+            store[str(number)] = parts[0] if len(parts) == 1 else tf.concat(parts, 0).numpy()
 
     def get_config(self) -> dict[str, Any]:
         return {

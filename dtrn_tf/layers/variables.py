@@ -2,9 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
+from collections.abc import Iterator
 from typing import Any
 
 import tensorflow as tf
+
+_MAKING_TABLE = contextvars.ContextVar("making_table", default=False)
+
+
+@contextlib.contextmanager
+def making_table() -> Iterator[None]:
+    """What is made inside is a table: it is looked up by row, so it may be split by rows."""
+    token = _MAKING_TABLE.set(True)
+    try:
+        yield
+    finally:
+        _MAKING_TABLE.reset(token)
+
+
+def is_making_table() -> bool:
+    """Whether the variable that is made now is a table.
+
+    >>> is_making_table()
+    False
+    >>> with making_table():
+    ...     is_making_table()
+    True
+    """
+    return _MAKING_TABLE.get()
 
 
 def table_variable(weight: Any) -> tf.Variable:
@@ -24,3 +51,30 @@ def table_variable(weight: Any) -> tf.Variable:
         return variable
     # A mirrored variable shows the handle of the copy that belongs to this replica.
     return next(copy for copy in variable.values if copy.handle is variable.handle)
+
+
+def shards(weight: Any) -> list[tf.Variable]:
+    """The variables that hold a weight: one, or, of a table split over servers, one for each part.
+
+    >>> len(shards(tf.Variable([1.0])))
+    1
+    """
+    variable = table_variable(weight)
+    return [variable] if isinstance(variable, tf.Variable) else list(variable.variables)
+
+
+def look_up(weight: Any, ids: tf.Tensor) -> tf.Tensor:
+    """Rows of a table; of one that is split, only these rows leave their servers.
+
+    Args:
+        weight: A Keras weight or a tf.Variable. [rows, D]
+        ids: Whole numbers from 0 to rows - 1. [N]
+
+    >>> look_up(tf.Variable([[1.0], [2.0]]), tf.constant([1])).numpy().tolist()
+    [[2.0]]
+    """
+    table = table_variable(weight)
+    if isinstance(table, tf.Variable):
+        # Not embedding_lookup: on a mirrored variable that reads the whole table.
+        return tf.gather(table, ids)
+    return tf.nn.embedding_lookup(table, ids)  # [N, D]

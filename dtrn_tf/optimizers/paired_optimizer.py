@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from dtrn_tf.layers.variables import table_variable
+from dtrn_tf.layers.variables import shards, table_variable
 from dtrn_tf.optimizers.loss_scale import LossScale
 from dtrn_tf.optimizers.row_optimizer import RowOptimizer
 
@@ -60,7 +60,10 @@ class PairedOptimizer(tf.Module):
     @property
     def targets(self) -> list[tf.Variable]:
         """What to differentiate by, in the order in which `apply` takes the gradients."""
-        return [table_variable(variable) for variable in self._tables + self._weights]
+        return [*self._parts_of_tables(), *map(table_variable, self._weights)]
+
+    def _parts_of_tables(self) -> list[tf.Variable]:
+        return [part for table in self._tables for part in shards(table)]
 
     def apply(self, gradients: Sequence[Gradient]) -> None:
         """One update of every variable; under a strategy, in replica context.
@@ -69,7 +72,7 @@ class PairedOptimizer(tf.Module):
             gradients: One per variable of `targets`; None, where the loss does not depend on it,
                 costs nothing for a table and is zero for a dense weight.
         """
-        count = len(self._tables)
+        count = len(self.embedding.slots)
         tables = list(gradients[:count])
         dense = [tf.zeros(weight.shape) if gradient is None else tf.convert_to_tensor(gradient)
                  for weight, gradient in zip(self._weights, gradients[count:])]

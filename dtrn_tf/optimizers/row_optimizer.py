@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from dtrn_tf.layers.variables import table_variable
+from dtrn_tf.layers.variables import shards, table_variable
 
 Tensor = Any
 
@@ -50,6 +50,8 @@ class RowOptimizer(tf.Module):
         self._learning_rate = learning_rate
         self._weight_decay = weight_decay
         self._tables: tuple[Any, ...] = ()
+        # Whether row 0 of a table is padding; the later parts of a split table have none.
+        self._padded: tuple[bool, ...] = ()
         self.slots: tuple[tf.Variable, ...] = ()
         # Updates since this optimiser was made, and those before, which warm slots remember.
         self.steps = tf.Variable(0, dtype=tf.int64, trainable=False)
@@ -58,19 +60,31 @@ class RowOptimizer(tf.Module):
     def build(self, tables: Sequence[Any]) -> None:
         """Makes the slots, all zero; under a strategy, in its scope.
 
+        Each part of a table that is split over servers counts as a table of its own.
+
         Args:
             tables: Keras weights or `tf.Variable`s. [rows, D]
         """
-        self._tables = tuple(tables)
-        self.slots = tuple(
-            tf.Variable(tf.zeros((table.shape[0], self._rule.slot_width(table.shape[1]))),
-                        trainable=False) for table in tables)
+        split = [shards(table) for table in tables]
+        self._padded = tuple(number == 0 for parts in split for number in range(len(parts)))
+        self._tables = tuple(part for table, parts in zip(tables, split)
+                             for part in (parts if len(parts) > 1 else [table]))
+        self.slots = tuple(map(self._slot, self._tables))
+
+    def _slot(self, table: Any) -> tf.Variable:
+        zeros = tf.zeros((table.shape[0], self._rule.slot_width(table.shape[1])))
+        strategy = tf.distribute.get_strategy()
+        if not isinstance(strategy, tf.distribute.ParameterServerStrategy):
+            return tf.Variable(zeros, trainable=False)
+        # On the server of its table, so that an update stays there; never split again.
+        with strategy.extended.colocate_vars_with(table_variable(table)):
+            return tf.Variable(zeros, trainable=False)
 
     def apply(self, gradients: Sequence[tf.IndexedSlices | Tensor | None]) -> None:
         """One update; under a strategy, in replica context: replicas' gradients are summed.
 
         Args:
-            gradients: One per table, of `table_variable(table)`.
+            gradients: One per table, of `table_variable(table)`; of a split table one per part.
         """
         context = tf.distribute.get_replica_context()
         parts = [(None, None) if gradient is None else _ids_and_rows(gradient)
@@ -88,9 +102,10 @@ class RowOptimizer(tf.Module):
         # In double precision: 1 - 0.999^t of a float is 6e-5 off at the start.
         step = tf.cast(self.steps.assign_add(1) + self.steps_before, tf.float64)
         scale = tf.cast(tf.cast(rate, tf.float64) * self._rule.scale(step), tf.float32)
-        for table, slot, *parts in zip(self._tables, self.slots, ids, rows):
+        for table, slot, padded, *parts in zip(self._tables, self.slots, self._padded, ids, rows):
             if parts[0] is not None:
-                distinct, sums = _sum_equal_ids(*(_of_all(strategy, part) for part in parts))
+                summed = _sum_equal_ids if padded else _sum_without_padding
+                distinct, sums = summed(*(_of_all(strategy, part) for part in parts))
                 strategy.extended.update(table_variable(table), self._update_rows,
                                          args=(slot, distinct, sums, scale, rate))
 
@@ -125,6 +140,12 @@ def _sum_equal_ids(ids: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
     distinct, places = tf.unique(tf.concat([tf.zeros(1, ids.dtype), ids], 0))
     return distinct[1:], tf.math.unsorted_segment_sum(
         rows, places[1:] - 1, tf.size(distinct) - 1)
+
+
+def _sum_without_padding(ids: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Every id once, 0 too, and the sum of its rows. [N], [N, D] -> [M], [M, D]"""
+    distinct, sums = _sum_equal_ids(ids + 1, rows)
+    return distinct - 1, sums
 
 
 def _read(variable: tf.Variable, ids: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from dtrn_tf.training.run_directory import RunDirectory
 from dtrn_tf.training.selection import Selection
 from dtrn_tf.training.step import TrainStep
 from dtrn_tf.training.steps_done import StepsDone
+from dtrn_tf.training.trained_state import trained_state
 from dtrn_tf.training.watch import Watch
 
 
@@ -70,7 +71,7 @@ class Trainer:
         self._steps_per_call = steps_per_call
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._checkpoints = Checkpoints(run.file("checkpoints"), dict(
-            model=model, optimizer=optimizer, balancer=step.balancer, step=self._step,
+            **trained_state(model, optimizer), balancer=step.balancer, step=self._step,
             selection=selection, random_states=_random_states(model)),
             own=dict(iterator=iterator), cluster=self._cluster)
 

@@ -10,18 +10,24 @@ from typing import Any
 import tensorflow as tf
 
 from dtrn_tf.errors import UserError
+from dtrn_tf.training.servers import check_servers, parameter_server_strategy
 
 STRATEGY_NAMES = ("auto", "cpu", "gpu", "mirrored", "multiworker", "parameter_server")
 
 
-def make_strategy(name: str) -> Any:
+def make_strategy(name: str, table_shards: int = 0) -> Any:
     """A strategy by name; `multiworker` waits until all processes of TF_CONFIG are there.
 
     `cpu`: one CPU. `gpu`: one GPU. `mirrored`: every GPU, or without a GPU every logical CPU
     device, each with a copy of the weights. `multiworker`: the same over all processes of the
-    cluster in TF_CONFIG; must be made before TensorFlow computes anything. `auto`: `multiworker`
-    where TF_CONFIG names several processes, else `mirrored` with two or more GPUs, else the one
-    device there is.
+    cluster in TF_CONFIG; must be made before TensorFlow computes anything. `parameter_server`: the
+    chief of such a cluster, with tables split over its servers. `auto`: one of these two where
+    TF_CONFIG names several processes, else `mirrored` with two or more GPUs, else the one device
+    there is.
+
+    Args:
+        name: One of `STRATEGY_NAMES`.
+        table_shards: Of `parameter_server`, parts of a table; 0: one for each server.
 
     Raises:
         UserError: Unknown name, no such device, or TF_CONFIG does not fit.
@@ -36,7 +42,8 @@ def make_strategy(name: str) -> Any:
     if name == "auto" and _size(jobs) > 1:
         name = "parameter_server" if "ps" in jobs else "multiworker"
     if name == "parameter_server":
-        raise UserError(_NO_PARAMETER_SERVER)
+        check_servers(config)
+        return parameter_server_strategy(config, table_shards)
     if name == "multiworker":
         return _multi_worker(config)
     if _size(jobs) > 1:
@@ -46,12 +53,13 @@ def make_strategy(name: str) -> Any:
     return _one_process(name)
 
 
-_NO_PARAMETER_SERVER = (
-    "--strategy=parameter_server is not supported: Keras 3 layers cannot hold tables that are "
-    "split over parameter servers, its optimisers lose steps there, and updates that come in any "
-    "order cannot be resumed exactly. Remedy: --strategy=multiworker with the hosts of `ps` left "
-    "out of TF_CONFIG or listed as workers; its steps exchange only the rows of the batch, so "
-    "large tables are no obstacle as long as each process can hold them.")
+def served_config(name: str) -> dict[str, Any] | None:
+    """TF_CONFIG, if this process is to serve the chief of a parameter server cluster."""
+    config = _tf_config()
+    if name not in ("auto", "parameter_server") or "ps" not in config.get("cluster", {}):
+        return None
+    check_servers(config)
+    return config if config["task"]["type"] != "chief" else None
 
 
 def _one_process(name: str) -> Any:
