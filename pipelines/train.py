@@ -31,7 +31,8 @@ from dtrn_tf.training.cluster import Cluster
 from dtrn_tf.training.interruption import EXIT_CODE, Interrupted, StopRequest
 from dtrn_tf.training.servers import serve_until_chief_ends
 from pipelines.dry_run import dry_run
-from pipelines.training_flags import build_strategy, build_trainer, config_to_serve
+from pipelines.training_flags import (build_strategy, build_trainer, check_flags_of_servers,
+                                      config_to_serve)
 from pipelines.warm_start_flags import files_to_start_with
 
 _DATA_DIR = flags.DEFINE_string(
@@ -49,6 +50,7 @@ _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Delete the run in --run_dir 
 
 
 def main() -> int:
+    check_flags_of_servers()
     config = config_to_serve()
     if config:
         serve_until_chief_ends(config)

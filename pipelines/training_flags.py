@@ -23,7 +23,7 @@ from dtrn_tf.training.cluster import Cluster
 from dtrn_tf.training.plan import batch_bytes
 from dtrn_tf.training.served_step import ServedStep, WorkersInput
 from dtrn_tf.training.servers import num_workers
-from dtrn_tf.training.strategy import STRATEGY_NAMES, served_config
+from dtrn_tf.training.strategy import STRATEGY_NAMES, has_servers, served_config
 from dtrn_tf.training.watch import Watch
 from dtrn_tf.training.weight_roles import write_weight_roles
 from pipelines.model_flags import build_model
@@ -86,11 +86,29 @@ _PATIENCE = flags.DEFINE_integer(
     "patience", 0, "Stop after this many evaluations without a better one; 0 never stops.",
     lower_bound=0)
 
+# What flags must be with parameter servers; other values are not tried there, or cannot hold.
+_WITH_SERVERS: dict[str, tuple[Any, ...]] = {
+    "loss_weighting": ("fixed",), "gradient_method": ("none",), "deterministic": (False,),
+    "precision": ("float32", "mixed_bfloat16"), "warm_start": (None,), "dry_run": (False,)}
+
 
 def build_strategy() -> Any:
     """The strategy of the flags; before TensorFlow computes anything, as a cluster needs it."""
     set_numerics()
     return make_strategy(_STRATEGY.value, _TABLE_SHARDS.value)
+
+
+def check_flags_of_servers() -> None:
+    """Refuses flags that training with parameter servers cannot keep; before the cluster meets."""
+    if not has_servers(_STRATEGY.value):
+        return
+    for name, only in _WITH_SERVERS.items():
+        value = flags.FLAGS[name].value if name in flags.FLAGS else only
+        if value not in only:
+            raise UserError(
+                f"--{name} should be {only[0]!r} with --strategy=parameter_server. Received: "
+                f"{value!r}. Remedy: take it back, or train with --strategy=multiworker and "
+                "without `ps` in TF_CONFIG.")
 
 
 def config_to_serve() -> dict[str, Any] | None:
@@ -150,17 +168,18 @@ def _served(schema: Schema, shards: Shards, run: RunDirectory, strategy: Any, mo
     coordinator = tf.distribute.coordinator.ClusterCoordinator(strategy)
     with strategy.scope():  # The vocabularies of the workers.
         preprocessing = Preprocessing(schema, run.path)
-    batches = WorkersInput(coordinator, lambda: _training_batches(
-        shards, schema, preprocessing, _BATCH_SIZE.value))
+    workers = num_workers()
+    batches = WorkersInput(coordinator, workers, lambda worker: _training_batches(
+        shards, schema, preprocessing, _BATCH_SIZE.value, turn=(workers, worker)))
     return batches, ServedStep(model, optimizer, schema, strategy, balancer,
-                               coordinator=coordinator, workers=num_workers())
+                               coordinator=coordinator, workers=workers)
 
 
 def _training_batches(shards: Shards, schema: Schema, preprocessing: Preprocessing,
-                      batch_size: int) -> tf.data.Dataset:
+                      batch_size: int, turn: tuple[int, Any] = (1, 0)) -> tf.data.Dataset:
     return read_records(shards.files, schema, preprocessing, batch_size=batch_size,
                         shuffle_buffer=_SHUFFLE_BUFFER.value, seed=_SEED.value, repeat=True,
-                        runs=shards.runs)
+                        runs=shards.runs, turn=turn)
 
 
 def records_plan(shards: Mapping[str, Shards], strategy: Any) -> list[str]:

@@ -65,6 +65,7 @@ def read_records(
     labels: bool = True,
     group: bool = False,
     runs: Mapping[str, Runs] | None = None,
+    turn: tuple[int, int | tf.Tensor] = (1, 0),
 ) -> tf.data.Dataset:
     """Reads shards into batches; the order depends on nothing but the arguments.
 
@@ -81,6 +82,7 @@ def read_records(
         labels: Whether to read labels; without them the dataset yields the features alone.
         group: Whether to keep the group key among the features.
         runs: `Shards.runs`, what to read of each file if some hold bad records.
+        turn: Of (n, i), only batches i, i + n, i + 2n, ... are parsed and kept.
 
     Returns:
         Batches of (features, {task: label [B]}, {task: weight [B]}). Of requests, features of the
@@ -91,6 +93,8 @@ def read_records(
     batches = read_serialized(files, batch_size=batch_size, shuffle_buffer=shuffle_buffer,
                               seed=seed, repeat=repeat, drop_remainder=drop_remainder,
                               runs=runs)
+    if turn[0] > 1:
+        batches = batches.shard(*turn)
     # Parsing a batch at once is ten times faster than parsing record by record.
     rows = batches.map(
         lambda serialized: _rows(serialized, schema, preprocessing, labels, group),

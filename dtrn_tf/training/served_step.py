@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from dtrn_tf.training.interruption import Interrupted
 from dtrn_tf.training.step import TrainStep
 from dtrn_tf.training.steps_done import StepsDone
 
@@ -16,12 +17,21 @@ class WorkersInput(tf.Module):
 
     Args:
         coordinator: The chief's.
-        make_dataset: Makes the dataset of a worker; its calls are computed by the worker.
+        workers: How many there are.
+        make_dataset: Makes the dataset of a worker by the worker's number; computed there.
     """
 
-    def __init__(self, coordinator: Any, make_dataset: Callable[[], tf.data.Dataset]) -> None:
+    def __init__(self, coordinator: Any, workers: int,
+                 make_dataset: Callable[[tf.Tensor], tf.data.Dataset]) -> None:
         super().__init__()
-        self.per_worker = iter(coordinator.create_per_worker_dataset(make_dataset))
+        with coordinator.strategy.scope():
+            started = tf.Variable(0, dtype=tf.int64, trainable=False)
+
+        def of_worker() -> tf.data.Dataset:
+            # All workers run the same function: who comes next takes the next number.
+            return make_dataset((started.assign_add(1) - 1) % workers)
+
+        self.per_worker = iter(coordinator.create_per_worker_dataset(of_worker))
 
 
 class ServedStep(TrainStep):
@@ -29,7 +39,7 @@ class ServedStep(TrainStep):
 
     Every worker reads the weights, differentiates and updates them, one step after the other, and
     does not wait for the others within a call. What a step reads may be older than what it updates.
-    A worker that is gone is waited for, or another one does its steps.
+    A worker that is gone is waited for, or another one does its steps. Servers must not go.
 
     Args:
         coordinator: The chief's.
@@ -46,11 +56,14 @@ class ServedStep(TrainStep):
         """As of `TrainStep`, with a `WorkersInput`."""
         shares = [steps // self._workers + (worker < steps % self._workers)
                   for worker in range(self._workers)]
-        calls = [self._coordinator.schedule(self._run_many, args=(iterator.per_worker,
-                                                                  tf.constant(share)))
-                 for share in shares if share]
-        self._coordinator.join()
-        return _together([call.get() for call in calls])
+        try:
+            calls = [self._coordinator.schedule(self._run_many, args=(iterator.per_worker,
+                                                                      tf.constant(share)))
+                     for share in shares if share]
+            self._coordinator.join()
+            return _together([call.get() for call in calls])
+        except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
+            raise Interrupted("a parameter server is gone; wait until all have ended") from error
 
     def _apply(self, gradients: list[Any]) -> None:
         super()._apply(gradients)

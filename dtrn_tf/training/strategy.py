@@ -53,10 +53,16 @@ def make_strategy(name: str, table_shards: int = 0) -> Any:
     return _one_process(name)
 
 
+def has_servers(name: str) -> bool:
+    """Whether a strategy of this name has parameter servers."""
+    return name == "parameter_server" or (
+        name == "auto" and "ps" in _tf_config().get("cluster", {}))
+
+
 def served_config(name: str) -> dict[str, Any] | None:
     """TF_CONFIG, if this process is to serve the chief of a parameter server cluster."""
     config = _tf_config()
-    if name not in ("auto", "parameter_server") or "ps" not in config.get("cluster", {}):
+    if not has_servers(name):
         return None
     check_servers(config)
     return config if config["task"]["type"] != "chief" else None

@@ -91,8 +91,8 @@ def test_one_process_of_a_cluster_does_not_train_alone(tf_config):
 
 
 @pytest.mark.parametrize("name", ["auto", "parameter_server"])
-def test_parameter_servers_are_refused_with_the_nearest_alternative(name, tf_config):
+def test_parameter_servers_need_a_chief(name, tf_config):
     tf_config(CLUSTER % (', "ps": ["c:1"]', 0))
-    with pytest.raises(UserError, match="--strategy=parameter_server is not supported: Keras 3 .*"
-                                        "Remedy: --strategy=multiworker"):
+    with pytest.raises(UserError, match='TF_CONFIG should be like .*"chief".* for '
+                                        "--strategy=parameter_server. Received: "):
         make_strategy(name)
