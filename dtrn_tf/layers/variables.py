@@ -60,21 +60,29 @@ def shards(weight: Any) -> list[tf.Variable]:
     1
     """
     variable = table_variable(weight)
-    return [variable] if isinstance(variable, tf.Variable) else list(variable.variables)
+    return list(variable.variables) if _is_split(variable) else [variable]
 
 
 def look_up(weight: Any, ids: tf.Tensor) -> tf.Tensor:
     """Rows of a table; of one that is split, only these rows leave their servers.
 
     Args:
-        weight: A Keras weight or a tf.Variable. [rows, D]
+        weight: A Keras weight, a tf.Variable or what `tf.gather` reads rows of. [rows, D]
         ids: Whole numbers from 0 to rows - 1. [N]
 
     >>> look_up(tf.Variable([[1.0], [2.0]]), tf.constant([1])).numpy().tolist()
     [[2.0]]
     """
     table = table_variable(weight)
-    if isinstance(table, tf.Variable):
-        # Not embedding_lookup: on a mirrored variable that reads the whole table.
-        return tf.gather(table, ids)
-    return tf.nn.embedding_lookup(table, ids)  # [N, D]
+    if _is_split(table):
+        return tf.nn.embedding_lookup(table, ids)  # [N, D]
+    # Not embedding_lookup: on a mirrored variable that reads the whole table.
+    return tf.gather(table, ids)  # [N, D]
+
+
+def _is_split(variable: Any) -> bool:
+    """Whether parameter servers hold it in parts: a ShardedVariable, whose class is not public.
+
+    It is no tf.Variable; nor is a weight in fewer bits, a tf.Module that `tf.gather` can read.
+    """
+    return not isinstance(variable, (tf.Variable, tf.Module))
