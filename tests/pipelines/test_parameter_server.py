@@ -62,7 +62,31 @@ def test_split_tables_reach_the_metrics_of_one_process(small_data, tmp_path):
         np.testing.assert_allclose(one, other, atol=2e-4)
 
 
-def test_flags_that_need_one_order_of_steps(small_data, tmp_path):
+WRONG = {"loss_weighting": "gradnorm", "gradient_method": "pcgrad", "deterministic": True,
+         "precision": "mixed_float16", "warm_start": "other_run", "dry_run": True}
+
+
+def test_flags_that_do_not_fit_servers_are_refused():
+    script = (
+        "import sys\nfrom absl import flags\nimport pipelines.train\n"
+        "from pipelines.training_flags import check_flags_of_servers, UserError\n"
+        "flags.FLAGS(['train', '--strategy=parameter_server', '--data_dir=d', '--run_dir=r'])\n"
+        "check_flags_of_servers()\n"  # What is not given fits.
+        f"for name, value in {WRONG}.items():\n"
+        "    right, flags.FLAGS[name].value = flags.FLAGS[name].value, value\n"
+        "    try:\n        check_flags_of_servers()\n"
+        "    except UserError as error:\n        print(error)\n"
+        "    flags.FLAGS[name].value = right\n")
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == len(WRONG)
+    for line, (name, value) in zip(lines, WRONG.items()):
+        assert line.startswith(f"--{name} should be "), line
+        assert f"with --strategy=parameter_server. Received: {value!r}. Remedy: " in line
+
+
+def test_a_flag_that_does_not_fit_ends_the_program(small_data, tmp_path):
     process = _start(small_data, tmp_path, "--strategy=parameter_server", "--deterministic")
     _, error = process.communicate(timeout=100)
     assert process.returncode == 1
