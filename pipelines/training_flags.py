@@ -165,6 +165,8 @@ def build_trainer(schema: Schema, shards: Mapping[str, Shards], run: RunDirector
 def _served(schema: Schema, shards: Shards, run: RunDirectory, strategy: Any, model: Any,
             optimizer: Any, balancer: TaskBalancer) -> tuple[WorkersInput, ServedStep]:
     """Input and steps of the workers of a cluster with parameter servers."""
+    if _WATCH_EVERY.value:
+        print("not watched: --watch_every does nothing with parameter servers")
     coordinator = tf.distribute.coordinator.ClusterCoordinator(strategy)
     with strategy.scope():  # The vocabularies of the workers.
         preprocessing = Preprocessing(schema, run.path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 import time
@@ -16,6 +17,8 @@ _POLL_SECONDS = 0.5
 # So long the chief may be unreachable before it counts as gone.
 _GONE_SECONDS = 2.0
 _CONNECT_SECONDS = 5.0
+# With one thread, TensorFlow's choice on one core, workers that wait for servers wait for ever.
+_LEAST_THREADS = 4
 
 
 def check_servers(config: dict[str, Any]) -> None:
@@ -43,6 +46,7 @@ def parameter_server_strategy(config: dict[str, Any], table_shards: int = 0) -> 
         config: What `check_servers` accepts, of the chief.
         table_shards: Parts of a table; 0: one for each server.
     """
+    _spare_threads()
     jobs = config["cluster"]
     number = table_shards or len(jobs["ps"])
     print(f"chief at {jobs['chief'][0]}: waiting for {len(jobs['worker'])} workers and "
@@ -64,6 +68,7 @@ def num_workers() -> int:
 
 def serve_until_chief_ends(config: dict[str, Any]) -> None:
     """What a worker and a parameter server do: compute and hold what the chief asks for."""
+    _spare_threads()
     jobs, task = config["cluster"], config["task"]
     print(f"{task['type']} {task['index']} at {jobs[task['type']][task['index']]}: serves the chief"
           f" at {jobs['chief'][0]}", file=sys.stderr, flush=True)
@@ -79,6 +84,12 @@ def serve_until_chief_ends(config: dict[str, Any]) -> None:
         if _reachable(host, int(port)):
             seen = time.monotonic()
     del server
+
+
+def _spare_threads() -> None:
+    """Lets operations go on beside those that wait; before TensorFlow computes anything."""
+    # Not tf.config.threading: the pool of a cluster's server does not follow it.
+    os.environ.setdefault("TF_NUM_INTEROP_THREADS", str(max(_LEAST_THREADS, os.cpu_count() or 1)))
 
 
 def _reachable(host: str, port: int) -> bool:

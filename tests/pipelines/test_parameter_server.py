@@ -2,13 +2,17 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 import tensorflow as tf
+
+from dtrn_tf.training.checkpoints import checkpoint_steps
 
 pytestmark = pytest.mark.slow
 FLAGS = ["--batch_size=4", "--epochs=2", "--eval_every=6", "--seed=3", "--shuffle_buffer=30",
@@ -23,26 +27,49 @@ def _start(data_dir, run_dir, *flags, **environment):
         env=os.environ | environment)
 
 
-def _cluster():
-    sockets = [socket.socket() for _ in range(3)]
+def _free_addresses(number):
+    sockets = [socket.socket() for _ in range(number)]
     for one in sockets:
         one.bind(("127.0.0.1", 0))
-    jobs = {job: [f"127.0.0.1:{one.getsockname()[1]}"]
-            for job, one in zip(("chief", "worker", "ps"), sockets)}
+    addresses = [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]
     for one in sockets:
         one.close()
-    return jobs
+    return addresses
+
+
+def _start_cluster(data_dir, run_dir, *flags, of_each=1):
+    """Processes by job and number, and how to start one of them again."""
+    addresses = iter(_free_addresses(1 + 2 * of_each))
+    jobs = {job: [next(addresses) for _ in range(1 if job == "chief" else of_each)]
+            for job in ("chief", "worker", "ps")}
+
+    def start(job, index):
+        return _start(data_dir, run_dir, *flags, TF_CONFIG=json.dumps(
+            {"cluster": jobs, "task": {"type": job, "index": index}}))
+    return {(job, index): start(job, index)
+            for job in jobs for index in range(len(jobs[job]))}, start
+
+
+def _outputs(processes):
+    """What each wrote, by job and number; all have ended then."""
+    return {key: process.communicate(timeout=200) for key, process in processes.items()}
+
+
+def _wait_for_step(run_dir, step, seconds=120):
+    until = time.monotonic() + seconds
+    while max(checkpoint_steps(str(run_dir / "checkpoints")), default=0) < step:
+        assert time.monotonic() < until, f"no checkpoint of step {step}"
+        time.sleep(0.05)
 
 
 def test_split_tables_reach_the_metrics_of_one_process(small_data, tmp_path):
-    jobs = _cluster()
-    processes = [_start(small_data, tmp_path / "run", "--table_shards=2", TF_CONFIG=json.dumps(
-        {"cluster": jobs, "task": {"type": job, "index": 0}})) for job in jobs]
-    processes.append(_start(small_data, tmp_path / "alone", "--strategy=cpu"))
-    outputs = [process.communicate(timeout=200) for process in processes]
-    for process, (_, error) in zip(processes, outputs):
-        assert process.returncode == 0, error
-    assert "tables in 2 parts" in outputs[0][1]
+    processes, _ = _start_cluster(small_data, tmp_path / "run", "--table_shards=2")
+    processes["alone", 0] = _start(small_data, tmp_path / "alone", "--strategy=cpu")
+    outputs = _outputs(processes)
+    for key, process in processes.items():
+        assert process.returncode == 0, outputs[key][1]
+    assert "tables in 2 parts" in outputs["chief", 0][1]
+    assert "not watched: --watch_every does nothing" in outputs["chief", 0][0]
     served, alone = (json.loads((tmp_path / name / "metrics.json").read_text())
                      for name in ("run", "alone"))
     assert served["step"] == alone["step"]
@@ -60,6 +87,32 @@ def test_split_tables_reach_the_metrics_of_one_process(small_data, tmp_path):
     assert len(rows) == 2 * len(tables) and sum(rows) == sum(t.shape[0] for t in tables)
     for one, other in zip(*(model.get_weights() for model in models)):
         np.testing.assert_allclose(one, other, atol=2e-4)
+
+
+def test_two_workers_and_two_servers_go_on_without_one_of_each(small_data, tmp_path):
+    """A killed worker comes back; without a server all end, and the same commands go on."""
+    flags = ["--epochs=60", "--eval_every=100", "--checkpoint_every=10", "--steps_per_call=5"]
+    processes, start = _start_cluster(small_data, tmp_path, *flags, of_each=2)
+    _wait_for_step(tmp_path, 10)
+    processes["worker", 1].kill()
+    processes["worker", 1].communicate()
+    processes["worker", 1] = start("worker", 1)
+    _wait_for_step(tmp_path, 110)
+    assert processes["worker", 1].poll() is None
+    processes["ps", 1].kill()
+    outputs = _outputs(processes)
+    for key, process in processes.items():
+        assert process.returncode == (-signal.SIGKILL if key == ("ps", 1) else 75), outputs[key][1]
+    assert "a parameter server is gone" in outputs["chief", 0][1]
+    last = max(checkpoint_steps(str(tmp_path / "checkpoints")))
+
+    processes, _ = _start_cluster(small_data, tmp_path, *flags, of_each=2)
+    outputs = _outputs(processes)
+    for key, process in processes.items():
+        assert process.returncode == 0, outputs[key][1]
+    assert f"resuming {tmp_path} at step {last}" in outputs["chief", 0][0]
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics["steps"] == 345  # 60 passes over 23 rows, 4 a step
 
 
 WRONG = {"loss_weighting": "gradnorm", "gradient_method": "pcgrad", "deterministic": True,
