@@ -25,7 +25,7 @@ from dtrn_tf.data.reader import explain, list_shards
 from dtrn_tf.data.shards import Shards, check_shards
 from dtrn_tf.evaluation import metrics_table
 from dtrn_tf.schema import Schema, load_schema
-from dtrn_tf.training import RunDirectory, report_bad_records
+from dtrn_tf.training import RunDirectory, Trainer, report_bad_records
 from dtrn_tf.training.bad_record_report import Counts
 from dtrn_tf.training.cluster import Cluster
 from dtrn_tf.training.interruption import EXIT_CODE, Interrupted, StopRequest
@@ -63,6 +63,7 @@ def main() -> int:
     shards = {split: check_shards(list_shards(_DATA_DIR.value, split), schema, limit)
               for split in ("train", "valid")}
     run = RunDirectory(_RUN_DIR.value)
+    is_new = _OVERWRITE.value or not run.is_started
     if _DRY_RUN.value:
         _rehearse(schema, shards, run, strategy)
         return 0
@@ -74,7 +75,7 @@ def main() -> int:
             else:
                 # Its vocabularies may hold more ids than the records.
                 schema = load_schema(run.file("schema.yaml"))
-                summary = _train(schema, shards, run, strategy, stop)
+                summary = _train(schema, shards, run, strategy, stop, is_new)
                 if cluster.is_chief:
                     run.finish({**summary, "bad_records": skipped})
     except Interrupted as interruption:
@@ -122,14 +123,24 @@ def _rehearse(schema: Schema, shards: dict[str, Shards], run: RunDirectory,
 
 
 def _train(schema: Schema, shards: dict[str, Shards], run: RunDirectory, strategy: Any,
-           stop: StopRequest) -> dict[str, float]:
+           stop: StopRequest, is_new: bool) -> dict[str, float]:
     try:
-        trainer = build_trainer(schema, shards, run, strategy, stop)
+        trainer = _build(schema, shards, run, strategy, stop, is_new)
         step = trainer.restore()
         print(f"{'resuming' if step else 'starting'} {run.path} at step {step}")
         return trainer.train()
     except tf.errors.OpError as error:
         raise _explained(error, schema, shards) from error
+
+
+def _build(schema: Schema, shards: dict[str, Shards], run: RunDirectory, strategy: Any,
+           stop: StopRequest, is_new: bool) -> Trainer:
+    try:
+        return build_trainer(schema, shards, run, strategy, stop)
+    except ValueError:
+        if is_new and Cluster(strategy).is_chief:
+            run.take_back()
+        raise
 
 
 def _explained(error: tf.errors.OpError, schema: Schema, shards: dict[str, Shards]) -> Exception:

@@ -116,6 +116,14 @@ class RunDirectory:
                     os.remove(entry.path)
             os.remove(self.file("flags.txt"))
 
+    def take_back(self) -> None:
+        """Undoes `start` for a run that could not begin, so that a mended command may.
+
+        Other files stay: they may have been there before, and the next start replaces its own.
+        """
+        with writing(self.path), contextlib.suppress(FileNotFoundError):
+            os.remove(self.file("flags.txt"))
+
     def save_best(self, model: Any, results: dict[str, Any]) -> None:
         """Keeps this model as the best so far, with its validation metrics."""
         temporary = self.file("best", "model.tmp.keras")

@@ -61,6 +61,19 @@ def test_the_same_command_again_has_nothing_to_do(run_dir, small_data):
         np.testing.assert_array_equal(a, b)
 
 
+def test_a_command_that_cannot_begin_is_no_run(small_data, run_dir, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    done = _train(small_data, tmp_path, "--num_heads=3")
+    assert done.returncode == 1 and "num_heads" in done.stderr
+    # So the mended command is not refused as a run with other flags.
+    assert not (tmp_path / "flags.txt").exists()
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+    before = (run_dir / "flags.txt").read_text()
+    done = _train(small_data, run_dir, "--num_heads=3")
+    assert done.returncode == 1 and "now --num_heads=3" in done.stderr
+    assert (run_dir / "flags.txt").read_text() == before
+
+
 def test_overwrite_begins_anew(small_data, run_dir, tmp_path):
     path = tmp_path / "copy"
     shutil.copytree(run_dir, path)
