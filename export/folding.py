@@ -36,8 +36,9 @@ def fold(function: Any) -> Any:
     """
     captured = {inner.name: outer for outer, inner in function.graph.captures}
     frontier = _frontier(function.graph, captured)
-    values = tf.function(
-        lambda: _run(function, captured, frontier, {}), autograph=False)()
+    compute = tf.function(lambda: _run(function, captured, frontier, {}), autograph=False)
+    # Its concrete function: TensorFlow would take one trace for each signature for a mistake.
+    values = compute.get_concrete_function()()
     constants = {tensor.name: value.numpy() for tensor, value in zip(frontier, values)}
 
     def serve(**inputs: Any) -> Any:

@@ -106,6 +106,7 @@ def test_a_killed_export_shows_nothing_and_the_next_one_is_version_1(run_dir, ru
     assert sorted(os.listdir(directory)) == [".lock", "1"]
     assert "## Measured at export" in (directory / "1" / "assets.extra" / "README.md").read_text()
     assert "Warm-up requests: 1" in out
+    assert "retracing" not in err
     assert {"README.md", "request.json", "schema.yaml", "statistics.json",
             "tf_serving_warmup_requests"} <= set(
         os.listdir(directory / "1" / "assets.extra"))
