@@ -18,6 +18,7 @@ from dtrn_tf.training.carried_slots import carry_slots
 from dtrn_tf.training.checkpoints import checkpoint_steps
 from dtrn_tf.training.freezing import freeze
 from dtrn_tf.training.kept_inputs import write_kept_inputs
+from dtrn_tf.training.trained_state import holds_parts
 from dtrn_tf.training.warm_start import Pairs, WarmStart, check_run
 from pipelines.optimizer_flags import optimizer_names
 
@@ -88,6 +89,8 @@ def _carry_slots(optimizer: PairedOptimizer, start: WarmStart, pairs: Pairs) -> 
     source = _optimizer_of(start.model, before)
     path = os.path.join(start.source, "checkpoints", f"ckpt-{steps[0]}", "state")
     try:
+        if holds_parts(path):
+            return "The optimisers begin anew: its tables were split over servers."
         status = tf.train.Checkpoint(optimizer=source).read(path)
         status.assert_existing_objects_matched().expect_partial()
     except (tf.errors.OpError, AssertionError, ValueError) as error:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import tensorflow as tf
+
 from dtrn_tf.layers.variables import shards
 
 
@@ -24,3 +26,8 @@ def trained_state(model: Any, optimizer: Any) -> dict[str, Any]:
     return {"weights": [part for of_weight in parts for part in of_weight],
             "slots": list(rows.slots), "dense_optimizer": optimizer.dense,
             "steps_of_rows": [rows.steps, rows.steps_before]}
+
+
+def holds_parts(path: str) -> bool:
+    """Whether the state in a checkpoint is that of tables split over servers."""
+    return any(name.startswith("slots/") for name, _ in tf.train.list_variables(path))

@@ -88,6 +88,12 @@ def test_split_tables_reach_the_metrics_of_one_process(small_data, tmp_path):
     for one, other in zip(*(model.get_weights() for model in models)):
         np.testing.assert_allclose(one, other, atol=2e-4)
 
+    next_run = _start(small_data, tmp_path / "next", "--strategy=cpu", "--epochs=1",
+                      f"--warm_start={tmp_path / 'run'}")
+    output, error = next_run.communicate(timeout=100)
+    assert next_run.returncode == 0, error
+    assert "The optimisers begin anew: its tables were split over servers." in output
+
 
 def test_two_workers_and_two_servers_go_on_without_one_of_each(small_data, tmp_path):
     """A killed worker comes back; without a server all end, and the same commands go on."""
